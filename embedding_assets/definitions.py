@@ -1,0 +1,24 @@
+"""The code location: everything in `defs/`, run in one process so that a model is loaded once."""
+
+import dagster as dg
+
+from embedding_assets import defs as package
+from embedding_assets.defs import automation
+from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
+from embedding_assets.defs.resources import WorkspaceResource
+
+_workspace = WorkspaceResource()
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_package_module(package),
+    asset_checks=dg.load_asset_checks_from_package_module(package),
+    jobs=[automation.records_job, automation.quarantine_job, automation.maintenance_job],
+    schedules=[automation.daily_records, automation.backfill_records, automation.daily_maintenance],
+    sensors=[automation.record_files_changed, automation.run_failed],
+    executor=dg.in_process_executor,
+    resources={
+        "workspace": _workspace,
+        "parquet": ParquetIOManager(workspace=_workspace),
+        "duckdb": DuckDBIOManager(workspace=_workspace),
+    },
+)

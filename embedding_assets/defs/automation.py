@@ -1,0 +1,190 @@
+"""When the graph runs by itself: a daily schedule, a backfill of what is missing or stale, a
+sensor on record files, and word of failed runs."""
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+
+import dagster as dg
+import structlog
+from dagster import DagsterRunStatus, RunsFilter
+
+from embedding_assets.defs.maintenance import vector_store
+from embedding_assets.defs.partitions import days
+from embedding_assets.defs.records import quarantined_records, record_files
+from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.records.inventory import Inventory
+from embedding_assets.records.plan import day_states
+from embedding_assets.records.source import list_record_files
+from embedding_assets.settings import load_settings
+from embedding_assets.workspace import Workspace
+
+_UNFINISHED = [
+    DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+]  # fmt: skip
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+_log = structlog.get_logger()
+_automation = load_settings().automation
+
+records_job = dg.define_asset_job(
+    "records",
+    selection=dg.AssetSelection.groups("records"),
+    partitions_def=days,
+    description="Order records to account embeddings, for any days, in one run.",
+)
+
+quarantine_job = dg.define_asset_job(
+    "quarantine",
+    selection=dg.AssetSelection.assets(record_files, quarantined_records),
+    description="Looks at the record files again when only rows without a day have changed.",
+)
+
+maintenance_job = dg.define_asset_job(
+    "maintenance",
+    selection=dg.AssetSelection.assets(vector_store),
+    description="Merges the segments of the vector store and keeps it within its budget.",
+)
+
+
+@dg.schedule(
+    job=records_job, cron_schedule="15 0 * * *", execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)  # fmt: skip
+def daily_records(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Shortly after midnight UTC: yesterday, now complete, and today."""
+    today = context.scheduled_execution_time.astimezone(UTC).date()
+    return range_request(max(_first_day(), today - timedelta(days=1)), today)
+
+
+@dg.schedule(
+    job=records_job, cron_schedule="45 * * * *", execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)  # fmt: skip
+def backfill_records(
+    context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Hourly: one run over all missing and stale days of the last `automation.lookback_days`.
+
+    The run covers the first to the last of them; days in between that are fresh cost nothing.
+    """
+    if _is_busy(context.instance):
+        return dg.SkipReason("A records run is queued or running.")
+    opened = workspace.open()
+    today = context.scheduled_execution_time.astimezone(UTC).date()
+    first = today - timedelta(days=opened.settings.automation.lookback_days - 1)
+    states = day_states(
+        opened.days, opened.day_tables, opened.inventory(), opened.known_fingerprint
+    )
+    wanted = sorted({state.day for state in states if not state.is_fresh and state.day >= first})
+    if not wanted:
+        return dg.SkipReason(f"Every day since {first} that has records is fresh.")
+    reasons = sorted(
+        {
+            f"{state.asset} {state.state}"
+            for state in states
+            if state.day in wanted and not state.is_fresh
+        }
+    )
+    context.log.info(f"{len(wanted)} days to refresh: {', '.join(reasons)}")
+    return range_request(wanted[0], wanted[-1])
+
+
+@dg.schedule(
+    job=maintenance_job, cron_schedule="30 3 * * *", execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)  # fmt: skip
+def daily_maintenance() -> dg.RunRequest:
+    """Nightly: keep the vector store compact and within its budget."""
+    return dg.RunRequest()
+
+
+@dg.sensor(
+    jobs=[records_job, quarantine_job],
+    minimum_interval_seconds=_automation.sensor_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def record_files_changed(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+) -> dg.SensorResult | dg.SkipReason:
+    """New, changed and removed record files make the days they touch, and the later days that look
+    back on them, fresh again: in one run, in which days that did not change cost nothing."""
+    opened = workspace.open()
+    seen = _signature(opened)
+    if seen == context.cursor:
+        return dg.SkipReason("No record file has changed.")
+    if _is_busy(context.instance):
+        return dg.SkipReason("Record files have changed; a records run is queued or running.")
+    requests = requests_for_change(opened, opened.stored_inventory, opened.inventory(), seen)
+    if not requests:
+        return dg.SensorResult(skip_reason="The rows of the files are the same.", cursor=seen)
+    return dg.SensorResult(run_requests=requests, cursor=seen)
+
+
+@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
+def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource) -> None:
+    """Logs each failed run and, when `alerts.webhook_url` is set, posts it there as JSON."""
+    run = context.dagster_run
+    alert = {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "error": context.failure_event.message,
+        "tags": dict(run.tags),
+    }
+    _log.error("run_failed", **alert)
+    context.log.error(f"Run {run.run_id} of {run.job_name} failed: {alert['error']}")
+    url = workspace.open().settings.alerts.webhook_url
+    if url:
+        _post(url, alert)
+
+
+def requests_for_change(
+    workspace: Workspace, before: Inventory, now: Inventory, key: str
+) -> list[dg.RunRequest]:
+    """The runs that a change of the record files asks for: one at the most."""
+    changed = sorted(day for day in now.changed_days(before) if day in workspace.days.range)
+    if changed:
+        looking_back = changed[-1] + timedelta(days=workspace.days.history_days - 1)
+        with_records = [day for day in now.days() if changed[-1] <= day <= looking_back]
+        last = max([changed[-1], *(day for day in with_records if day in workspace.days.range)])
+        return [range_request(changed[0], last, run_key=key)]
+    if now.digest != before.digest or now.errors != before.errors:
+        return [dg.RunRequest(job_name=quarantine_job.name, run_key=key)]
+    return []
+
+
+def range_request(first: date, last: date, run_key: str | None = None) -> dg.RunRequest:
+    """One run of the records job over all days from `first` to `last`."""
+    tags = {_RANGE_START: first.isoformat(), _RANGE_END: last.isoformat()}
+    return dg.RunRequest(job_name=records_job.name, run_key=run_key, tags=tags)
+
+
+def _signature(workspace: Workspace) -> str:
+    """Changes whenever a record file appears, changes or goes, and at midnight UTC when rows of
+    a future day may have come due."""
+    files = list_record_files(workspace.days.source)
+    stamps = [(file.name, file.size, file.modified_ns) for file in files]
+    return sha256(json.dumps([stamps, str(datetime.now(UTC).date())]).encode()).hexdigest()
+
+
+def _is_busy(instance: dg.DagsterInstance) -> bool:
+    running = RunsFilter(job_name=records_job.name, statuses=_UNFINISHED)
+    return instance.get_runs_count(running) > 0
+
+
+def _first_day() -> date:
+    return load_settings().records.start_date
+
+
+def _post(url: str, alert: dict[str, object]) -> None:
+    request = urllib.request.Request(
+        url, json.dumps(alert).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+    except (urllib.error.URLError, TimeoutError) as error:
+        _log.error("alert_not_delivered", url=url, error=str(error))

@@ -1,0 +1,115 @@
+"""Pictures in the metadata, where a person would rather look than read numbers."""
+
+import base64
+import io
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from embedding_assets.embedding.encoder import Vectors
+from embedding_assets.errors import NotFoundError
+from embedding_assets.search.similar import matrix_of
+from embedding_assets.storage.parquet import ParquetTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_POINTS = 4_000
+_NAMED_CUISINES = 11
+_INK = "#334155"
+
+
+def length_histogram(
+    table: ParquetTable, keys: list[str] | None, window: int
+) -> dg.MarkdownMetadataValue:
+    """How long the texts are in tokens, against the model's window."""
+    try:
+        tokens = table.dataset(keys).to_table(columns=["tokens"])["tokens"].to_numpy()
+    except NotFoundError:
+        tokens = np.empty(0, dtype=np.int32)
+    if not len(tokens):
+        return dg.MetadataValue.md("No texts.")
+    figure = _figure(6.4, 3.0)
+    axes = figure.subplots()
+    axes.hist(tokens, bins=min(60, max(10, len(tokens) // 5)), color="#2563eb")
+    axes.axvline(window, color="#dc2626", linewidth=1.5)
+    share = float((tokens > window).mean())
+    axes.set_title(
+        f"{len(tokens):,} texts; {share:.1%} longer than the window of {window} tokens "
+        "(read in windows, nothing cut)",
+        fontsize=9, color=_INK, loc="left",
+    )  # fmt: skip
+    axes.set_xlabel("tokens per text", fontsize=9, color=_INK)
+    axes.set_ylabel("texts", fontsize=9, color=_INK)
+    return _markdown(figure, "Text lengths")
+
+
+def cuisine_map(table: ParquetTable, id_column: str) -> dg.MarkdownMetadataValue:
+    """The vectors in two dimensions (t-SNE; van der Maaten and Hinton 2008), coloured by cuisine;
+    a fixed sample when there are many."""
+    with matrix_of(table, id_column) as (ids, vectors):
+        if len(ids) < 5:
+            return dg.MetadataValue.md("Too few embeddings for a map.")
+        rows = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_POINTS])
+        points = _flattened(np.asarray(vectors[rows]))
+    cuisines = np.array(
+        [
+            each or "none"
+            for each in table.dataset()
+            .to_table(columns=["main_cuisine"])["main_cuisine"]
+            .to_pylist()
+        ]
+    )[rows]
+    figure = _figure(7.6, 5.2)
+    axes = figure.subplots()
+    _scatter(axes, points, cuisines)
+    axes.set_title(
+        f"{len(rows):,} of {len(ids):,} accounts by their latest embedding",
+        fontsize=10,
+        color=_INK,
+        loc="left",
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend(
+        title="main cuisine", fontsize=8, title_fontsize=8, frameon=False,
+        loc="center left", bbox_to_anchor=(1.0, 0.5),
+    )  # fmt: skip
+    return _markdown(figure, "Map of the embeddings")
+
+
+def _scatter(axes: object, points: npt.NDArray[np.float64], cuisines: npt.NDArray[np.str_]) -> None:
+    from matplotlib import colormaps
+
+    colours = colormaps["Paired"]
+    named = [name for name, _ in Counter(cuisines.tolist()).most_common(_NAMED_CUISINES)]
+    others = ~np.isin(cuisines, named)
+    axes.scatter(*points[others].T, s=6, color="#cbd5e1", label="others" if others.any() else None)
+    for number, name in enumerate(named):
+        chosen = points[cuisines == name].T
+        axes.scatter(*chosen, s=8, color=colours(number), label=name, linewidths=0)
+
+
+def _flattened(vectors: Vectors) -> npt.NDArray[np.float64]:
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    reduced = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    return TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def _markdown(figure: "Figure", title: str) -> dg.MarkdownMetadataValue:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    data = base64.b64encode(picture.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{data})")

@@ -1,0 +1,29 @@
+"""What every record asset has in common."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+
+def record_asset(
+    schema: pa.Schema, store: str, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of the records group: its store, its columns, one run for many partitions."""
+    return dg.asset(
+        group_name="records",
+        io_manager_key=store,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        kinds={store, *options.pop("kinds", ())},
+        metadata={"dagster/column_schema": _columns(schema), **options.pop("metadata", {})},
+        **options,
+    )
+
+
+def _columns(schema: pa.Schema) -> dg.TableSchema:
+    names = {"embedding_0": "embedding_0 … embedding_N"}
+    kinds = {"embedding": "list<float>[N]"}
+    return dg.TableSchema(
+        [dg.TableColumn(names.get(f.name, f.name), kinds.get(f.name, str(f.type))) for f in schema]
+    )

@@ -1,0 +1,187 @@
+"""Which arithmetic a model's vectors are computed in: measured once, written down, kept."""
+
+import json
+import os
+import platform
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedding_assets.embedding.encoder import Vectors
+from embedding_assets.embedding.model import ModelFiles
+from embedding_assets.embedding.packed import supports
+from embedding_assets.embedding.probes import PROBES
+from embedding_assets.embedding.transformer import (
+    PACKED,
+    SENTENCE_TRANSFORMERS,
+    SentenceNetwork,
+    TransformerEncoder,
+    best_device,
+    build_encoder,
+    load_sentence_transformer,
+    single_thread_workers,
+)
+from embedding_assets.embedding.windows import TextReader
+from embedding_assets.errors import ModelPrecisionError, SettingsError, StoreDamagedError
+from embedding_assets.storage.files import flush, named_errors
+
+MIN_COSINE = 0.999
+"""The least cosine to float32 at which bfloat16 may be chosen."""
+MAX_DEVIATION = 1e-5
+"""The largest difference of a component at which two float32 paths count as equal."""
+_REQUESTS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class PrecisionReport:
+    """The arithmetic that was chosen for one model's content, and the measurements behind it.
+
+    precision: `float32` or `bfloat16`. backend: `packed` or `sentence-transformers`.
+    min_cosine: the chosen one's least cosine to Sentence Transformers in float32.
+    bfloat16_cosine, bfloat16_speedup: the same for packed bfloat16, and how many times as fast as
+    packed float32 it is; None where the processor has no such arithmetic.
+    float32_deviation: largest difference of a component in packed float32; None if not applicable.
+    """
+
+    content_sha256: str
+    precision: str
+    backend: str
+    min_cosine: float
+    bfloat16_cosine: float | None
+    bfloat16_speedup: float | None
+    float32_deviation: float | None
+    probes: int
+    processor: str
+
+
+def pin(model: ModelFiles, models_dir: Path, requested: str = "auto") -> PrecisionReport:
+    """The precision of `model`, measured the first time and read from `models_dir` ever after.
+
+    requested: `auto`, `float32` or `bfloat16`.
+    Processes that pin at once get the same answer. Raises ModelPrecisionError when bfloat16 is
+    asked for and the model or the processor does not allow it, SettingsError for another word.
+    """
+    if requested not in _REQUESTS:
+        raise SettingsError(
+            f"The precision {requested!r} is unknown.", f"Choose one of {', '.join(_REQUESTS)}."
+        )
+    path = models_dir / "precision" / f"{model.content_sha256}-{requested}.json"
+    if not path.exists():
+        _publish(measure_precision(model, requested), path)
+    return _read(path)
+
+
+def measure_precision(model: ModelFiles, requested: str = "auto") -> PrecisionReport:
+    """Compare packed float32 and bfloat16 to Sentence Transformers on the probes, and choose.
+
+    Raises ModelPrecisionError when what was requested is not good enough.
+    """
+    if not supports(model.layout) or best_device() != "cpu":
+        return _chosen(model, requested, None, None, None)
+    reference = _reference(model)
+    exact, exact_seconds = _packed(model, "float32")
+    deviation = float(np.abs(exact - reference).max())
+    if deviation > MAX_DEVIATION or not native_bfloat16():
+        return _chosen(model, requested, deviation, None, None)
+    rough, rough_seconds = _packed(model, "bfloat16")
+    cosine = float((rough * reference).sum(axis=1).min())
+    return _chosen(model, requested, deviation, cosine, exact_seconds / rough_seconds)
+
+
+def native_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware (AVX512-BF16, AMX)."""
+    import torch
+
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+
+
+def _chosen(
+    model: ModelFiles,
+    requested: str,
+    deviation: float | None,
+    cosine: float | None,
+    speedup: float | None,
+) -> PrecisionReport:
+    good = cosine is not None and cosine >= MIN_COSINE
+    if requested == "bfloat16" and not good:
+        raise ModelPrecisionError(
+            f"bfloat16 is not to be had from {model.name} on this processor: least cosine to "
+            f"float32 {cosine} (needed {MIN_COSINE}; None: no such arithmetic here).",
+            "Set model.precision to auto or float32.",
+        )
+    rough = good and (requested == "bfloat16" or (requested == "auto" and (speedup or 0) > 1))
+    packed = deviation is not None and deviation <= MAX_DEVIATION
+    return PrecisionReport(
+        content_sha256=model.content_sha256,
+        precision="bfloat16" if rough else "float32",
+        backend=PACKED if packed else SENTENCE_TRANSFORMERS,
+        min_cosine=cosine if rough and cosine is not None else 1.0,
+        bfloat16_cosine=cosine,
+        bfloat16_speedup=speedup,
+        float32_deviation=deviation,
+        probes=len(PROBES),
+        processor=_processor(),
+    )
+
+
+def _reference(model: ModelFiles) -> Vectors:
+    """What Sentence Transformers gives for the probes, and its windows for those it would cut."""
+    network = load_sentence_transformer(model.folder, "cpu")
+    reader = TextReader.of(
+        network.tokenizer.backend_tokenizer, model.window, model.layout.prompt
+    )
+    encoder = TransformerEncoder(
+        SentenceNetwork(network), reader, model.dimension, "", single_thread_workers(None)
+    )
+    encoding = encoder.encode(PROBES)
+    vectors = encoding.vectors
+    whole = np.flatnonzero(encoding.windows == 1)
+    vectors[whole] = network.encode(
+        [PROBES[index] for index in whole], normalize_embeddings=True, show_progress_bar=False
+    )
+    return vectors
+
+
+def _packed(model: ModelFiles, precision: str) -> tuple[Vectors, float]:
+    """Vectors of the probes and the seconds they take once everything is warm."""
+    encoder = build_encoder(model.layout, precision, PACKED, "")
+    encoder.encode(PROBES)
+    start = time.perf_counter()
+    vectors = encoder.encode(PROBES).vectors
+    return vectors, time.perf_counter() - start
+
+
+def _processor() -> str:
+    import torch
+
+    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
+    return f"{name} ({platform.machine()})"
+
+
+def _publish(report: PrecisionReport, path: Path) -> None:
+    """Write the report unless another process was first."""
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{uuid.uuid4().hex}.tmp")
+        try:
+            staged.write_text(json.dumps(asdict(report), indent=2) + "\n")
+            flush(staged)
+            os.link(staged, path)
+        except FileExistsError:
+            pass
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> PrecisionReport:
+    try:
+        return PrecisionReport(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise StoreDamagedError(
+            f"The pinned precision {path} is damaged: {error}.",
+            "Delete the file; the precision is then measured again.",
+        ) from error

@@ -1,0 +1,165 @@
+"""Which days each record file touches, so that a change makes just those days stale."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from embedding_assets.errors import InputError, UnreadableInputError
+from embedding_assets.records.source import (
+    RECORD_COLUMNS,
+    RecordFile,
+    list_record_files,
+    raw_records_sql,
+    readable,
+)
+from embedding_assets.storage.duck import query_engine
+from embedding_assets.storage.slices import digest_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+INVENTORY_SCHEMA = pa.schema(
+    [
+        pa.field("file", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("modified_ns", pa.int64()),
+        pa.field("day", pa.date32()),
+        pa.field("rows", pa.int64()),
+        pa.field("digest", pa.string()),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FileDay:
+    """The rows of one file that fall on one UTC day, or on none (`day` is None).
+
+    digest: hash of those rows, whatever their order. error: why the file cannot be read now; the
+    other fields then tell what it held when it last could be.
+    """
+
+    file: str
+    size: int
+    modified_ns: int
+    day: date | None
+    rows: int
+    digest: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the record files hold, by file and day."""
+
+    entries: tuple[FileDay, ...] = ()
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> "Inventory":
+        return cls(tuple(FileDay(**row) for row in table.to_pylist()))
+
+    def to_table(self) -> pa.Table:
+        """The same with INVENTORY_SCHEMA."""
+        return pa.Table.from_pylist([vars(entry) for entry in self.entries], INVENTORY_SCHEMA)
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever any file's rows change."""
+        return digest_of("record_files", sorted(map(_content, self.entries)))
+
+    def days(self) -> set[date]:
+        """The days on which any file has rows."""
+        return {entry.day for entry in self.entries if entry.day is not None}
+
+    def files(self) -> dict[str, list[FileDay]]:
+        """The entries by file."""
+        found: dict[str, list[FileDay]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.file, []).append(entry)
+        return found
+
+    def of_day(self, day: date) -> list[FileDay]:
+        """The entries of one day."""
+        return [entry for entry in self.entries if entry.day == day]
+
+    def day_digest(self, day: date) -> str:
+        """Changes whenever the rows of that day change in any file."""
+        return digest_of("raw_records", sorted(map(_content, self.of_day(day))))
+
+    def changed_days(self, other: "Inventory") -> set[date]:
+        """The days whose rows differ between two inventories."""
+        both = self.days() | other.days()
+        return {day for day in both if self.day_digest(day) != other.day_digest(day)}
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The files that cannot be read, with the reason."""
+        return {entry.file: entry.error for entry in self.entries if entry.error}
+
+
+def take_inventory(source: str, previous: Inventory, query_memory_mb: int = 384) -> Inventory:
+    """What the record files of `source` hold now; files that did not change since `previous` are
+    not read again.
+
+    A file that cannot be read is listed with its error beside what it held before, so that one
+    bad file neither stops the others nor takes rows away.
+
+    Raises InputNotFoundError when the source does not exist.
+    """
+    known = previous.files()
+    entries: list[FileDay] = []
+    with query_engine(query_memory_mb) as connection:
+        for file in list_record_files(source):
+            before = known.get(file.name, [])
+            if before and _is_unchanged(file, before[0]):
+                entries += before
+            else:
+                entries += _read(connection, file, before)
+    return Inventory(tuple(entries))
+
+
+def require_readable(entries: Iterable[FileDay]) -> None:
+    """Refuse to build a day from files of which one cannot be read any more.
+
+    Raises UnreadableInputError, so that the day as it was last built stays.
+    """
+    for entry in entries:
+        if entry.error:
+            raise UnreadableInputError(
+                f"{entry.file} held {entry.rows} records of {entry.day} and cannot be read now: "
+                f"{entry.error}",
+                "Restore the file, or delete it to give up its records.",
+            )
+
+
+def _is_unchanged(file: RecordFile, entry: FileDay) -> bool:
+    return (file.size, file.modified_ns) == (entry.size, entry.modified_ns)
+
+
+def _read(
+    connection: "DuckDBPyConnection", file: RecordFile, before: list[FileDay]
+) -> list[FileDay]:
+    stamp = {"size": file.size, "modified_ns": file.modified_ns}
+    try:
+        return [FileDay(file.name, **stamp, **row) for row in _days(connection, file)]
+    except InputError as error:
+        kept = [replace(entry, **stamp, error=str(error)) for entry in before]
+        return kept or [FileDay(file.name, **stamp, day=None, rows=0, digest="", error=str(error))]
+
+
+def _days(connection: "DuckDBPyConnection", file: RecordFile) -> list[dict[str, object]]:
+    text = ", ".join(f"coalesce({name}, chr(30))" for name in RECORD_COLUMNS)
+    query = f"""
+        SELECT day, count(*), sum(CAST(md5_number_lower(concat_ws(chr(31), {text})) AS HUGEINT))
+        FROM ({raw_records_sql(file.path, file.name)}) GROUP BY day ORDER BY day"""
+    with readable(file.path):
+        rows = connection.execute(query).fetchall()
+    found = [{"day": day, "rows": n, "digest": f"{total:x}"} for day, n, total in rows]
+    return found or [{"day": None, "rows": 0, "digest": ""}]
+
+
+def _content(entry: FileDay) -> tuple[str, str, int, str]:
+    return entry.file, str(entry.day), entry.rows, entry.digest

@@ -1,0 +1,213 @@
+"""Which model version made which vectors: the only module that talks to MLflow."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from embedding_assets.errors import RegistryError
+from embedding_assets.storage.files import is_alive
+from embedding_assets.storage.lock import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+FINGERPRINT = "fingerprint"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered model version, named by the fingerprint of the vectors it makes."""
+
+    name: str
+    version: str
+    fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What the registry is told of a model: its folder, and all that decides its vectors."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+    details: Mapping[str, str]
+
+
+@dataclass
+class VectorRun:
+    """The record of one materialization of vectors."""
+
+    run_id: str
+    link: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        """Sum up what one partition cost."""
+        for name, value in metrics.items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + float(value)
+
+
+class Registry:
+    """Model versions and runs in an MLflow server, or in local files without any server."""
+
+    def __init__(self, tracking_uri: str, experiment: str, data_dir: Path) -> None:
+        self.tracking_uri = tracking_uri
+        self.experiment = experiment
+        self.data_dir = data_dir
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The connected client. Raises RegistryError when the store cannot be reached."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        import logging
+
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(
+                parents=True, exist_ok=True
+            )
+        with self._lock(), self._named_errors():
+            client = MlflowClient(self.tracking_uri)
+            client.search_experiments(max_results=1)
+        return client
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The experiment of all runs, created at first use."""
+        client = self.client
+        with self._lock(), self._named_errors():
+            found = client.get_experiment_by_name(self.experiment)
+            if found is not None:
+                return found.experiment_id
+            files = (self.data_dir.resolve() / "mlflow").as_uri()
+            is_local = self.tracking_uri.startswith("sqlite:")
+            return client.create_experiment(self.experiment, files if is_local else None)
+
+    def version_of(self, name: str, fingerprint: str) -> ModelVersion | None:
+        """The registered version with that fingerprint; None when there is none."""
+        with self._named_errors():
+            versions = self.client.search_model_versions(f"name = '{registered_name(name)}'")
+        same = [each for each in versions if each.tags.get(FINGERPRINT) == fingerprint]
+        return _version(min(same, key=lambda each: int(each.version))) if same else None
+
+    def ensure_registered(self, entry: ModelEntry) -> ModelVersion:
+        """The version of this model, registered with its files when it is not known yet.
+
+        Raises RegistryError when the store cannot be reached or refuses the model.
+        """
+        known = self.version_of(entry.name, entry.fingerprint)
+        if known is not None:
+            return known
+        experiment = self.experiment_id
+        with self._lock(timeout_seconds=600):
+            known = self.version_of(entry.name, entry.fingerprint)
+            return known or self._register(entry, experiment)
+
+    @contextmanager
+    def vector_run(
+        self, asset: str, model: ModelVersion, settings: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> Iterator[VectorRun]:
+        """Log the block as one MLflow run: model version, settings, and the summed metrics.
+
+        The run ends FINISHED, or FAILED when the block raises; runs of killed processes are
+        closed as KILLED by the next one.
+        """
+        with self._named_errors():
+            self._close_killed_runs()
+            run = self.client.create_run(
+                self.experiment_id,
+                run_name=asset,
+                tags={**tags, "asset": asset, "process": _process(os.getpid())},
+            )
+            params = {"model": model.name, "version": model.version, **settings}
+            for name, value in {**params, FINGERPRINT: model.fingerprint}.items():
+                self.client.log_param(run.info.run_id, name, value)
+        record = VectorRun(run.info.run_id, self.link(run.info.run_id))
+        status = "FAILED"
+        try:
+            yield record
+            status = "FINISHED"
+        finally:
+            with self._named_errors():
+                for name, value in record.metrics.items():
+                    self.client.log_metric(run.info.run_id, name, value)
+                self.client.set_terminated(run.info.run_id, status)
+
+    def link(self, run_id: str) -> str:
+        """Where a person opens a run: the server's page, or the path of the local page."""
+        base = (
+            self.tracking_uri if self.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
+        )
+        return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    def _register(self, entry: ModelEntry, experiment: str) -> ModelVersion:
+        import mlflow
+        import mlflow.sentence_transformers
+        from sentence_transformers import SentenceTransformer, __version__
+
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.tracking_uri)
+        with self._named_errors(), mlflow.start_run(experiment_id=experiment, run_name="register"):
+            mlflow.log_params(dict(entry.details))
+            info = mlflow.sentence_transformers.log_model(
+                model=SentenceTransformer(str(entry.folder), device="cpu", local_files_only=True),
+                name="model",
+                registered_model_name=registered_name(entry.name),
+                pip_requirements=[f"sentence-transformers=={__version__}"],
+            )
+            version = str(info.registered_model_version)
+            name = registered_name(entry.name)
+            for key, value in {**entry.details, FINGERPRINT: entry.fingerprint}.items():
+                self.client.set_model_version_tag(name, version, key, value)
+        return ModelVersion(name, version, entry.fingerprint)
+
+    def _close_killed_runs(self) -> None:
+        here = _process("")
+        for run in self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
+            process = run.data.tags.get("process", "")
+            if process.startswith(here) and not is_alive(int(process.removeprefix(here))):
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _lock(self, timeout_seconds: float = 120) -> Any:
+        return locked(self.data_dir / "locks" / "registry.lock", timeout_seconds)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            raise RegistryError(
+                f"The model registry {self.tracking_uri} failed: {str(error).splitlines()[0]}.",
+                "Start that server, or unset MLFLOW_TRACKING_URI and "
+                "EMBEDDING_ASSETS_MLFLOW__TRACKING_URI to use local files.",
+            ) from error
+
+
+def registered_name(model: str) -> str:
+    """The registry's name of a model: its own name without folders, which MLflow refuses."""
+    name = model.rstrip("/").removesuffix(".tar.gz").rpartition("/")[2]
+    return quote(name, safe=" -_.").replace("%", "_") or "model"
+
+
+def _process(pid: int | str) -> str:
+    return f"{socket.gethostname()}:{pid}"
+
+
+def _version(found: "MlflowVersion") -> ModelVersion:
+    return ModelVersion(found.name, str(found.version), found.tags[FINGERPRINT])

@@ -1,0 +1,89 @@
+"""Tables of nearest neighbours: for every account or item its most similar others."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from embedding_assets.embedding.encoder import Vectors
+from embedding_assets.search.exact import Neighbours, nearest_of_each
+from embedding_assets.storage.parquet import ParquetTable
+from embedding_assets.storage.slices import Slice, digest_of
+
+SIMILAR_CODE = "1"
+_BATCH_ROWS = 4_096
+
+
+def similar_schema(id_column: str) -> pa.Schema:
+    """`id_column`, its neighbour's rank from 1, the neighbour, and their cosine."""
+    return pa.schema(
+        [
+            pa.field(id_column, pa.string()),
+            pa.field("rank", pa.int32()),
+            pa.field(f"similar_{id_column}", pa.string()),
+            pa.field("score", pa.float32()),
+        ]
+    )
+
+
+def similar_digest(source_digest: str, top: int) -> str:
+    """The digest of the neighbours within the slice with that digest."""
+    return digest_of("similar", SIMILAR_CODE, source_digest, top)
+
+
+def similar_slice(table: ParquetTable, id_column: str, top: int) -> Slice:
+    """For each row of `table` its `top` nearest others by cosine, exact (`similar_schema`)."""
+    footer = table.footer()
+    digest = similar_digest(footer.digest if footer else "", top)
+    schema = similar_schema(id_column)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with matrix_of(table, id_column) as (ids, vectors):
+            for start, found in nearest_of_each(vectors, top):
+                yield _rows(ids, start, found, schema)
+
+    return Slice(None, digest, schema, batches, {"top": top})
+
+
+@contextmanager
+def matrix_of(table: ParquetTable, id_column: str) -> Iterator[tuple[pa.Array, Vectors]]:
+    """The ids and vectors of a table, the vectors as a memory map: ([n], float32 [n, d]).
+
+    The vectors stand in a list column `embedding` or in `embedding_0` … `embedding_N`.
+    """
+    dataset = table.dataset()
+    columns = [n for n in dataset.schema.names if n == "embedding" or n.startswith("embedding_")]
+    rows = dataset.count_rows()
+    kind = dataset.schema.field(columns[0]).type
+    dimension = kind.list_size if columns == ["embedding"] else len(columns)
+    if rows == 0:
+        yield pa.array([], pa.string()), np.empty((0, dimension), dtype=np.float32)
+        return
+    with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
+        path = Path(folder) / "vectors.f32"
+        matrix = np.memmap(path, dtype=np.float32, mode="w+", shape=(rows, dimension))
+        ids: list[pa.Array] = []
+        start = 0
+        for batch in dataset.to_batches(columns=[id_column, *columns], batch_size=_BATCH_ROWS):
+            matrix[start : start + len(batch)] = _vectors(batch, columns)
+            ids.append(batch[id_column])
+            start += len(batch)
+        yield pa.chunked_array(ids, pa.string()).combine_chunks(), matrix
+
+
+def _vectors(batch: pa.RecordBatch, columns: list[str]) -> Vectors:
+    if columns == ["embedding"]:
+        return batch["embedding"].flatten().to_numpy().reshape(len(batch), -1)
+    return np.column_stack([batch[name].to_numpy() for name in columns])
+
+
+def _rows(ids: pa.Array, start: int, found: Neighbours, schema: pa.Schema) -> pa.RecordBatch:
+    n, k = found.rows.shape
+    own = np.repeat(np.arange(start, start + n), k)
+    ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
+    others = found.rows.reshape(-1)
+    columns = [ids.take(pa.array(own)), pa.array(ranks), ids.take(pa.array(others))]
+    return pa.RecordBatch.from_arrays([*columns, pa.array(found.scores.reshape(-1))], schema=schema)

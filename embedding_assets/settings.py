@@ -1,0 +1,227 @@
+"""Every setting with its default: defaults < YAML file < environment. The only reader of both."""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SourceError,
+)
+
+from embedding_assets.errors import SettingsError
+
+PREFIX = "EMBEDDING_ASSETS_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+DEFAULT_CONFIG = Path("embedding_assets.yaml")
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecordSettings(Group):
+    """Where order records come from and how they are cut into days."""
+
+    source: str = Field(
+        "data/input/records", description="Folder or glob of the Parquet files with order records."
+    )
+    start_date: date = Field(
+        date(2026, 1, 1), description="First day partition (UTC); earlier rows are quarantined."
+    )
+    history_days: int = Field(
+        90, ge=1, le=3660, description="Days of history in an account's text, its own day included."
+    )
+
+
+class ModelSettings(Group):
+    """Which embedding model makes the vectors, and how it runs."""
+
+    name: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Packaged name, Sentence Transformers folder, .tar.gz archive of one, or the "
+        "name of a model in the local Hugging Face cache.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="auto measures once per model and pins bfloat16 when its minimum cosine to "
+        "float32 is at least 0.999.",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    threads: int | None = Field(
+        None, ge=1, description="Encoding threads; empty: one per usable core."
+    )
+
+
+class MlflowSettings(Group):
+    """Where model versions and the runs that made vectors are recorded."""
+
+    tracking_uri: str | None = Field(
+        None,
+        description="MLflow server or database; empty: MLFLOW_TRACKING_URI, else "
+        "<data_dir>/mlflow.db.",
+    )
+    experiment: str = Field("embedding_assets", description="MLflow experiment of the runs.")
+
+
+class SimilaritySettings(Group):
+    """How many neighbours are kept for accounts and items."""
+
+    top: int = Field(10, ge=1, le=1000, description="Neighbours kept per account and per item.")
+
+
+class AutomationSettings(Group):
+    """When the graph runs by itself."""
+
+    lookback_days: int = Field(
+        30, ge=1, description="Days in which the backfill schedule looks for missing and stale."
+    )
+    sensor_seconds: int = Field(
+        30, ge=1, description="Seconds between two looks of the sensor at the record files."
+    )
+
+
+class AlertSettings(Group):
+    """Who is told when a run fails."""
+
+    webhook_url: str | None = Field(
+        None, description="URL that gets a JSON POST for each failed run; empty: log only."
+    )
+
+
+class StorageSettings(Group):
+    """Limits of what is kept on disk and held in memory."""
+
+    vector_budget_gb: float = Field(
+        50.0, gt=0, description="Size at which the oldest unused vectors are dropped (GB)."
+    )
+    lock_timeout_seconds: float = Field(
+        300.0, gt=0, description="How long a writer waits for another one before it gives up."
+    )
+    query_memory_mb: int = Field(
+        384, ge=64, description="Memory of one DuckDB query before it spills to disk (MB)."
+    )
+
+
+class LogSettings(Group):
+    """How log lines look."""
+
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto is console on a terminal and JSON elsewhere."
+    )
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level.")
+
+
+class Settings(BaseSettings):
+    """All settings; `EMBEDDING_ASSETS_RECORDS__SOURCE` names `records.source`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+    data_dir: Annotated[Path, Field(description="Folder of all that is produced.")] = Path(
+        "data/store"
+    )
+    records: RecordSettings = RecordSettings()
+    model: ModelSettings = ModelSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    similarity: SimilaritySettings = SimilaritySettings()
+    automation: AutomationSettings = AutomationSettings()
+    alerts: AlertSettings = AlertSettings()
+    storage: StorageSettings = StorageSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, config_file())
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow store in use: the setting, else MLFLOW_TRACKING_URI, else a local file."""
+        configured = self.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return configured or f"sqlite:///{self.data_dir.resolve() / 'mlflow.db'}"
+
+
+def config_file() -> Path | None:
+    """The YAML file in use, or None when there is none.
+
+    Raises SettingsError when EMBEDDING_ASSETS_CONFIG names a file that does not exist.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named is None:
+        return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+    if not Path(named).is_file():
+        raise SettingsError(
+            f"{CONFIG_VARIABLE} names {named}, which is no file.",
+            "Create it or unset the variable.",
+        )
+    return Path(named)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The validated settings of this process.
+
+    Raises SettingsError naming each wrong setting, where it was read and what is allowed.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_explain(problem) for problem in error.errors()) + ".",
+            f"Mend the YAML file ({config_file() or 'none in use'}) or the environment.",
+        ) from None
+    except (SourceError, ValueError) as error:
+        raise SettingsError(
+            f"The settings cannot be read: {error}.", "Mend the YAML file or the environment."
+        ) from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse misspelled variables, which pydantic-settings would ignore in silence."""
+    known = {CONFIG_VARIABLE, *(f"{PREFIX}{name.upper()}" for name in setting_names())}
+    groups = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for variable in os.environ:
+        name = variable.upper()
+        if name.startswith(PREFIX) and name not in known | groups:
+            raise SettingsError(
+                f"The environment variable {variable} names no setting.",
+                "Unset it or correct its name; `embedding-assets settings` lists them all.",
+            )
+
+
+def setting_names() -> list[str]:
+    """Every setting as its environment name without prefix: `records__source`."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, Group):
+            names += [f"{name}__{inner}" for inner in group.model_fields]
+        else:
+            names.append(name)
+    return names
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"'{where}' is not a setting"
+    return f"{where} = {problem['input']!r}: {problem['msg']}"

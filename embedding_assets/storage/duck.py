@@ -1,0 +1,47 @@
+"""DuckDB connections that keep to a memory limit and spill to disk beyond it."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedding_assets.storage.files import named_errors
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@contextmanager
+def query_engine(
+    memory_mb: int = 384, database: Path | None = None
+) -> "Iterator[DuckDBPyConnection]":
+    """A connection, in memory or on a file, that is always closed; its clock is UTC.
+
+    Raises NotEnoughMemoryError or DiskFullError when a query outgrows its limits.
+    """
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="embedding_assets-") as spill:
+        connection = duckdb.connect(
+            str(database or ":memory:"),
+            config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill},
+        )
+        try:
+            with named_errors(database or "a query"):
+                connection.execute("LOAD icu")
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute("SET preserve_insertion_order = false")
+                yield connection
+        finally:
+            connection.close()
+
+
+def quoted(name: str | Path) -> str:
+    """`name` as an SQL string literal."""
+    return "'" + str(name).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

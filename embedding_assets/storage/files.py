@@ -1,0 +1,146 @@
+"""Files that appear whole or not at all, and errors of the file system with names."""
+
+import errno
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from upath import UPath
+
+from embedding_assets.errors import (
+    DiskFullError,
+    EmbeddingAssetsError,
+    NotEnoughMemoryError,
+    NotWritableError,
+)
+
+_STAGED = re.compile(r"^\..+\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp$")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT}
+
+
+@contextmanager
+def published(target: UPath | Path) -> Iterator[Path]:
+    """A local path to write to; what was written stands at `target` when the block ends well.
+
+    On a local disk the file is written beside its target, flushed to the device and renamed; on
+    object storage it is put as one object, which is atomic there. On any error nothing changes.
+
+    Raises DiskFullError, NotWritableError, NotEnoughMemoryError.
+    """
+    local = is_local(target)
+    folder = Path(str(target.parent)) if local else _staging_folder()
+    with named_errors(target):
+        if local and Path(str(target)).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", str(target))
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        staged = folder / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp"
+        try:
+            yield staged
+            flush(staged)
+            if local:
+                os.replace(staged, str(target))
+                flush(folder)
+            else:
+                target.fs.put_file(str(staged), target.path)
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_errors(target: UPath | Path | str) -> Iterator[None]:
+    """Turn what the operating system or a library reports into an error that names the mend."""
+    try:
+        yield
+    except EmbeddingAssetsError:
+        raise
+    except MemoryError as error:
+        raise not_enough_memory(str(target)) from error
+    except Exception as error:
+        named = _named(error, str(target))
+        if named is None:
+            raise
+        raise named from error
+
+
+def _named(error: Exception, target: str) -> EmbeddingAssetsError | None:
+    text = str(error)
+    code = error.errno if isinstance(error, OSError) else None
+    if code in _FULL or "No space left on device" in text or "File too large" in text:
+        return DiskFullError(
+            f"No space is left to write {target}; nothing was changed there.",
+            "Free space or set EMBEDDING_ASSETS_DATA_DIR to another disk, then run it again.",
+        )
+    if code in _DENIED:
+        return NotWritableError(
+            f"{target} cannot be written: {os.strerror(code or 0)}.",
+            "Create the folder, change its permissions or choose another path.",
+        )
+    if code == errno.ENOMEM or "Out of Memory" in text or "malloc" in text:
+        return not_enough_memory(target)
+    return None
+
+
+def not_enough_memory(task: str) -> NotEnoughMemoryError:
+    """The error for a process that met its memory limit while it worked on `task`."""
+    return NotEnoughMemoryError(
+        f"Memory ran out while working on {task}; nothing was changed there.",
+        "Give the process more memory or lower EMBEDDING_ASSETS_STORAGE__QUERY_MEMORY_MB, "
+        "then run it again: finished work is kept.",
+    )
+
+
+def flush(path: Path) -> None:
+    """Return only when `path`, a file or a folder, is on the device."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove staged files whose writer is dead."""
+    for path in folder.glob(".*.tmp"):
+        match = _STAGED.match(path.name)
+        if match and not is_alive(int(match["pid"])):
+            path.unlink(missing_ok=True)
+
+
+def file_name(key: str) -> str:
+    """A file name for any partition key; keys that differ get names that differ."""
+    name = quote(key, safe=" +=@,")
+    return name if len(name) <= 150 and not name.startswith(".") else _hashed(name, key)
+
+
+def is_local(path: UPath | Path) -> bool:
+    """Whether `path` lies on a file system that can rename."""
+    return not isinstance(path, UPath) or path.protocol in ("", "file", "local")
+
+
+def _hashed(name: str, key: str) -> str:
+    from hashlib import sha256
+
+    return f"{name.lstrip('.')[:80]}-{sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _staging_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / "embedding_assets"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine has that id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

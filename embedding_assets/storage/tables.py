@@ -1,0 +1,182 @@
+"""Tables kept in DuckDB, slice by slice, each slice replaced in one transaction."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from embedding_assets.errors import NotFoundError, StoreDamagedError
+from embedding_assets.storage.duck import identifier, query_engine
+from embedding_assets.storage.lock import locked
+from embedding_assets.storage.slices import Footer, Slice, Written
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_BATCH_ROWS = 65_536
+_SLICES = (
+    "CREATE TABLE IF NOT EXISTS _slices (name VARCHAR, key VARCHAR, footer VARCHAR, rows BIGINT)"
+)
+
+
+@dataclass(frozen=True)
+class DuckTables:
+    """The writers' database. People and services open the copy that `Warehouse` publishes, so
+    that a reader never blocks a run."""
+
+    path: Path
+    lock_path: Path
+    lock_timeout_seconds: float = 300.0
+    query_memory_mb: int = 384
+
+    @classmethod
+    def below(
+        cls, data_dir: Path, lock_timeout_seconds: float = 300.0, query_memory_mb: int = 384
+    ) -> "DuckTables":
+        lock = data_dir / "locks" / "tables.lock"
+        return cls(data_dir / "tables.duckdb", lock, lock_timeout_seconds, query_memory_mb)
+
+    @contextmanager
+    def open(self) -> "Iterator[DuckDBPyConnection]":
+        """The only open connection of any process, held under the operating system's lock.
+
+        Raises StoreLockedError, StoreDamagedError.
+        """
+        with locked(self.lock_path, self.lock_timeout_seconds), self._connection() as connection:
+            connection.execute(_SLICES)
+            yield connection
+
+    def write(self, name: str, part: Slice, slice_column: str | None = None) -> Written:
+        """Replace one slice of a table, unless it holds the same already.
+
+        `slice_column` is the column whose value is the slice's key; without it the slice is the
+        whole table. Columns are matched by name; the transaction either happens whole or not.
+        """
+        with self.open() as connection:
+            stored = _footer(connection, name, part.key)
+            if stored is not None and stored.digest == part.digest:
+                return Written(stored, replaced=False)
+            connection.execute("BEGIN")
+            try:
+                rows = _replace(connection, name, part, slice_column)
+                footer = Footer(part.key, part.digest, rows, part.stats)
+                _remember(connection, name, footer)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            return Written(footer, replaced=True)
+
+    def keep_only(self, name: str, slice_column: str, keys: Iterable[str]) -> list[str]:
+        """Remove the slices of a table that are not among `keys`; the keys that went away."""
+        with self.open() as connection:
+            present = connection.execute(
+                "SELECT key FROM _slices WHERE name = ? AND key IS NOT NULL", [name]
+            ).fetchall()
+            gone = sorted({key for (key,) in present} - set(keys))
+            for key in gone:
+                connection.execute("BEGIN")
+                connection.execute(
+                    f"DELETE FROM {identifier(name)} WHERE {identifier(slice_column)} = ?", [key]
+                )
+                connection.execute("DELETE FROM _slices WHERE name = ? AND key = ?", [name, key])
+                connection.execute("COMMIT")
+            return gone
+
+    def forget_digests(self, name: str, keys: Iterable[str]) -> None:
+        """Make those slices be written again although nothing they depend on has changed."""
+        with self.open() as connection:
+            for key in keys:
+                connection.execute(
+                    "UPDATE _slices SET footer = json_merge_patch(footer, '{\"digest\": \"\"}') "
+                    "WHERE name = ? AND key = ?", [name, key]
+                )  # fmt: skip
+
+    def footers(self, name: str) -> list[Footer]:
+        """What is known of the slices of a table."""
+        if not self.path.exists():
+            return []
+        with self.open() as connection:
+            query = "SELECT footer, rows FROM _slices WHERE name = ? ORDER BY key"
+            return [_parsed(*row) for row in connection.execute(query, [name]).fetchall()]
+
+    def read(self, name: str) -> pa.Table:
+        """All rows of a table. Raises NotFoundError when it was never written."""
+        if self.path.exists():
+            with self.open() as connection:
+                if _exists(connection, name):
+                    return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
+        raise NotFoundError(f"Nothing of {name} is stored in {self.path}.", "Materialize it first.")
+
+    @contextmanager
+    def _connection(self) -> "Iterator[DuckDBPyConnection]":
+        import duckdb
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with query_engine(self.query_memory_mb, self.path) as connection:
+                yield connection
+        except duckdb.IOException as error:
+            if "not a valid DuckDB database" not in str(error) and "corrupt" not in str(error):
+                raise
+            raise StoreDamagedError(
+                f"{self.path} cannot be opened: {error}.",
+                "Delete it and materialize its tables again.",
+            ) from error
+
+
+def _replace(
+    connection: "DuckDBPyConnection", name: str, part: Slice, slice_column: str | None
+) -> int:
+    table = identifier(name)
+    connection.register("incoming_schema", part.schema.empty_table())
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming_schema")
+    _add_new_columns(connection, table)
+    if slice_column is None:
+        connection.execute(f"DELETE FROM {table}")
+    else:
+        connection.execute(f"DELETE FROM {table} WHERE {identifier(slice_column)} = ?", [part.key])
+    rows = 0
+    for batch in part.batches():
+        connection.register("incoming", batch)
+        connection.execute(f"INSERT INTO {table} BY NAME FROM incoming")
+        rows += len(batch)
+    return rows
+
+
+def _add_new_columns(connection: "DuckDBPyConnection", table: str) -> None:
+    stored = {row[0] for row in connection.execute(f"DESCRIBE {table}").fetchall()}
+    for column, kind, *_ in connection.execute("DESCRIBE FROM incoming_schema").fetchall():
+        if column not in stored:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(column)} {kind}")
+
+
+def _remember(connection: "DuckDBPyConnection", name: str, footer: Footer) -> None:
+    connection.execute(
+        "DELETE FROM _slices WHERE name = ? AND key IS NOT DISTINCT FROM ?", [name, footer.key]
+    )
+    connection.execute(
+        "INSERT INTO _slices VALUES (?, ?, ?, ?)", [name, footer.key, footer.to_json(), footer.rows]
+    )
+
+
+def _footer(connection: "DuckDBPyConnection", name: str, key: str | None) -> Footer | None:
+    rows = connection.execute(
+        "SELECT footer, rows FROM _slices WHERE name = ? AND key IS NOT DISTINCT FROM ?",
+        [name, key],
+    ).fetchall()
+    return _parsed(*rows[0]) if rows else None
+
+
+def _exists(connection: "DuckDBPyConnection", name: str) -> bool:
+    query = "SELECT 1 FROM duckdb_tables() WHERE table_name = ?"
+    return bool(connection.execute(query, [name]).fetchall())
+
+
+def _parsed(entry: str, rows: int) -> Footer:
+    values = json.loads(entry)
+    return Footer(values["key"], values["digest"], rows, values["stats"])

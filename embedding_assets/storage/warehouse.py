@@ -1,0 +1,78 @@
+"""The one DuckDB file that shows every asset: a published copy of the tables, with views over the
+Parquet files. It is replaced by rename, so that an open reader never blocks a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from embedding_assets.storage.duck import identifier, query_engine, quoted
+from embedding_assets.storage.files import published
+from embedding_assets.storage.tables import DuckTables
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """`path` shows each asset by its own name.
+
+    parquet, duckdb: the assets by name, with the columns to show while none was made.
+    """
+
+    path: Path
+    assets_dir: Path
+    tables: DuckTables
+    parquet: Mapping[str, pa.Schema]
+    duckdb: Mapping[str, pa.Schema]
+
+    def publish(self) -> None:
+        """Replace the file by one that shows what is stored now.
+
+        Raises StoreLockedError, OutputError subclasses; the old file then stays.
+        """
+        with self.tables.open() as source:
+            source.execute("CHECKPOINT")
+            with published(self.path) as staged:
+                source.execute(f"ATTACH {quoted(staged)} AS warehouse")
+                try:
+                    copied = _copy_tables(source)
+                    for name, schema in self.parquet.items():
+                        source.execute(self._view(name, schema))
+                    for name, schema in self.duckdb.items():
+                        if name not in copied:
+                            source.execute(_empty_view(name, schema))
+                    source.execute("CHECKPOINT warehouse")
+                finally:
+                    source.execute("DETACH warehouse")
+
+    def _view(self, name: str, schema: pa.Schema) -> str:
+        folder = (self.assets_dir / name).resolve()
+        if not any(folder.glob("*.parquet")):
+            return _empty_view(name, schema)
+        rows = f"read_parquet({quoted(folder / '*.parquet')}, union_by_name = true)"
+        return f"CREATE VIEW warehouse.{identifier(name)} AS FROM {rows}"
+
+
+def _copy_tables(connection: "DuckDBPyConnection") -> list[str]:
+    query = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    names = [name for (name,) in connection.execute(query).fetchall() if name[0] != "_"]
+    for name in names:
+        table = identifier(name)
+        connection.execute(f"CREATE TABLE warehouse.{table} AS FROM {table}")
+    return names
+
+
+def _empty_view(name: str, schema: pa.Schema) -> str:
+    columns = ", ".join(_empty_columns(schema))
+    return f"CREATE VIEW warehouse.{identifier(name)} AS SELECT {columns} WHERE false"
+
+
+def _empty_columns(schema: pa.Schema) -> list[str]:
+    with query_engine() as connection:
+        connection.register("empty", schema.empty_table())
+        described = connection.execute("DESCRIBE FROM empty").fetchall()
+    return [f"CAST(NULL AS {kind}) AS {identifier(column)}" for column, kind, *_ in described]

@@ -1,0 +1,220 @@
+"""The data folder as the settings name it: every table, the model and the registry in one place."""
+
+import json
+from functools import cache, cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from embedding_assets.embedding.encoder import Encoder
+from embedding_assets.embedding.model import (
+    ModelFiles,
+    encoder_fingerprint,
+    load_encoder,
+    resolve_model,
+)
+from embedding_assets.embedding.precision import PrecisionReport, pin
+from embedding_assets.embedding.store import VectorStore
+from embedding_assets.errors import ModelChangedError
+from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
+from embedding_assets.records.days import RecordDays
+from embedding_assets.records.embed import embedding_schema, wide_schema
+from embedding_assets.records.inventory import INVENTORY_SCHEMA, Inventory, take_inventory
+from embedding_assets.records.latest import item_schema
+from embedding_assets.records.plan import DayTables
+from embedding_assets.records.source import RAW_SCHEMA
+from embedding_assets.records.text import TEXT_SCHEMA
+from embedding_assets.registry import ModelEntry, ModelVersion, Registry
+from embedding_assets.search.similar import similar_schema
+from embedding_assets.settings import Settings
+from embedding_assets.storage.files import published
+from embedding_assets.storage.parquet import ParquetTable
+from embedding_assets.storage.tables import DuckTables
+from embedding_assets.storage.version import ensure_store
+from embedding_assets.storage.warehouse import Warehouse
+
+DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
+
+_EMPTY_DIMENSION = 1
+PARQUET_ASSETS: dict[str, pa.Schema] = {
+    "record_files": INVENTORY_SCHEMA,
+    "raw_records": RAW_SCHEMA,
+    "cleaned_records": CLEAN_SCHEMA,
+    "account_texts": TEXT_SCHEMA,
+    "account_embeddings": embedding_schema(_EMPTY_DIMENSION),
+    "latest_account_embeddings": wide_schema(_EMPTY_DIMENSION),
+    "item_embeddings": item_schema(_EMPTY_DIMENSION),
+}
+"""Assets kept as Parquet, with the columns that the warehouse shows before any is made."""
+
+DUCKDB_ASSETS: dict[str, pa.Schema] = {
+    "quarantined_records": QUARANTINE_SCHEMA,
+    "similar_accounts": similar_schema("account_id"),
+    "similar_items": similar_schema("item_description"),
+}
+"""Assets kept as DuckDB tables."""
+
+
+class Workspace:
+    """What the settings name, opened when it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data_dir = settings.data_dir
+        self.days = RecordDays(
+            settings.records.source,
+            settings.records.start_date,
+            settings.records.history_days,
+            settings.storage.query_memory_mb,
+        )
+
+    def ensure(self) -> "Workspace":
+        """Create the data folder or check its schema version. Raises StoreVersionError."""
+        ensure_store(self.data_dir)
+        return self
+
+    @property
+    def assets_dir(self) -> Path:
+        return self.data_dir / "assets"
+
+    def table(self, asset: str) -> ParquetTable:
+        """The Parquet files of an asset."""
+        return ParquetTable.at(self.assets_dir / asset)
+
+    @cached_property
+    def tables(self) -> DuckTables:
+        storage = self.settings.storage
+        return DuckTables.below(
+            self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb
+        )
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        path = self.data_dir / "warehouse.duckdb"
+        return Warehouse(path, self.assets_dir, self.tables, {**PARQUET_ASSETS}, {**DUCKDB_ASSETS})
+
+    @cached_property
+    def registry(self) -> Registry:
+        uri = self.settings.tracking_uri
+        return Registry(uri, self.settings.mlflow.experiment, self.data_dir)
+
+    @property
+    def day_tables(self) -> DayTables:
+        """The stored day partitions of records."""
+        return DayTables(*(self.table(asset) for asset in DAY_ASSETS))
+
+    @property
+    def stored_inventory(self) -> Inventory:
+        """What the record files held when `record_files` was last materialized."""
+        table = self.table("record_files")
+        return Inventory.from_table(table.read()) if table.footer() else Inventory()
+
+    def inventory(self) -> Inventory:
+        """What the record files hold now; only changed files are read."""
+        memory = self.settings.storage.query_memory_mb
+        return take_inventory(self.days.source, self.stored_inventory, memory)
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @cached_property
+    def model(self) -> ModelFiles:
+        """The configured model's files, checked. Raises ModelLoadError, ModelDamagedError."""
+        return resolve_model(self.settings.model.name, self.models_dir)
+
+    @cached_property
+    def precision(self) -> PrecisionReport:
+        """How this model's vectors are computed, measured once and pinned."""
+        return pin(self.model, self.models_dir, self.settings.model.precision)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the configured model, without loading its weights."""
+        return encoder_fingerprint(self.model, self.precision)
+
+    @property
+    def known_fingerprint(self) -> str | None:
+        """The configured model's fingerprint; None while nothing was embedded here yet."""
+        return self.fingerprint if self.live_model() else None
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The configured encoder, loaded once per process.
+
+        Raises ModelChangedError when the stored embeddings are another model's.
+        """
+        self.require_live_model()
+        model = self.settings.model
+        return load_encoder(self.model, self.precision, device=model.device, threads=model.threads)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        """Every vector that the configured model ever computed here."""
+        return VectorStore(self.data_dir / "vectors", self.fingerprint, self.model.dimension)
+
+    @cached_property
+    def model_version(self) -> ModelVersion:
+        """The registered version of the configured model, registered at first use."""
+        return self.registry.ensure_registered(
+            ModelEntry(
+                self.settings.model.name, self.model.folder, self.fingerprint, self._model_details()
+            )
+        )
+
+    def require_live_model(self) -> None:
+        """Make the configured model the live one of an empty store, or check that it is.
+
+        Raises ModelChangedError.
+        """
+        live = self.live_model()
+        if live is None:
+            self.switch_model()
+        elif live["fingerprint"] != self.fingerprint:
+            raise ModelChangedError(
+                f"The embeddings in {self.data_dir} were made by {live['name']} "
+                f"(dimension {live['dimension']}, {live['precision']}, fingerprint "
+                f"{live['fingerprint'][:12]}); the settings name {self.settings.model.name} "
+                f"(dimension {self.model.dimension}, {self.precision.precision}, fingerprint "
+                f"{self.fingerprint[:12]}).",
+                "Set the model back; or stage the new one beside it with its own "
+                "EMBEDDING_ASSETS_DATA_DIR; or run `embedding-assets model switch`, after which "
+                "every day counts as stale and is embedded anew.",
+            )
+
+    def switch_model(self) -> None:
+        """Make the configured model the one whose vectors this data folder holds."""
+        entry = {
+            "name": self.settings.model.name,
+            "fingerprint": self.fingerprint,
+            "dimension": self.model.dimension,
+            "precision": self.precision.precision,
+        }
+        with published(self._live_path) as staged:
+            staged.write_text(json.dumps(entry, indent=2) + "\n")
+
+    def live_model(self) -> dict[str, str] | None:
+        """Name, fingerprint, dimension and precision of the model that made what is stored."""
+        path = self._live_path
+        return json.loads(path.read_text()) if path.exists() else None
+
+    @property
+    def _live_path(self) -> Path:
+        return self.models_dir / "live.json"
+
+    def _model_details(self) -> dict[str, str]:
+        report = self.precision
+        return {
+            "content_sha256": self.model.content_sha256,
+            "precision": report.precision,
+            "backend": report.backend,
+            "min_cosine": f"{report.min_cosine:.6f}",
+            "dimension": str(self.model.dimension),
+            "window": str(self.model.window),
+        }
+
+
+@cache
+def open_workspace(settings: Settings) -> Workspace:
+    """The workspace of those settings, one per process, so that a model is loaded once."""
+    return Workspace(settings).ensure()
