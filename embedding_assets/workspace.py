@@ -1,12 +1,15 @@
 """The data folder as the settings name it: every table, the model and the registry in one place."""
 
 import json
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from embedding_assets.embedding.encoder import Encoder
+from embedding_assets.embedding.encoder import Counts, Encoder
 from embedding_assets.embedding.model import (
     ModelFiles,
     encoder_fingerprint,
@@ -15,17 +18,18 @@ from embedding_assets.embedding.model import (
 )
 from embedding_assets.embedding.precision import PrecisionReport, pin
 from embedding_assets.embedding.store import VectorStore
-from embedding_assets.errors import ModelChangedError
+from embedding_assets.errors import ModelChangedError, NotFoundError
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
 from embedding_assets.records.days import RecordDays
 from embedding_assets.records.embed import embedding_schema, wide_schema
 from embedding_assets.records.inventory import INVENTORY_SCHEMA, Inventory, take_inventory
 from embedding_assets.records.latest import item_schema
-from embedding_assets.records.plan import DayTables
+from embedding_assets.records.plan import DayState, DayTables, Plan, day_states, make_plan
 from embedding_assets.records.source import RAW_SCHEMA
 from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import ModelEntry, ModelVersion, Registry
-from embedding_assets.search.similar import similar_schema
+from embedding_assets.search.exact import nearest
+from embedding_assets.search.similar import Neighbour, matrix_of, neighbours, similar_schema
 from embedding_assets.settings import Settings
 from embedding_assets.storage.files import published
 from embedding_assets.storage.parquet import ParquetTable
@@ -109,10 +113,57 @@ class Workspace:
         table = self.table("record_files")
         return Inventory.from_table(table.read()) if table.footer() else Inventory()
 
-    def inventory(self) -> Inventory:
-        """What the record files hold now; only changed files are read."""
+    def inventory(self, retry: Iterable[str] = ()) -> Inventory:
+        """What the record files hold now; only changed files, and those of `retry`, are read."""
         memory = self.settings.storage.query_memory_mb
-        return take_inventory(self.days.source, self.stored_inventory, memory)
+        return take_inventory(self.days.source, self.stored_inventory, memory, retry)
+
+    def day_states(self, inventory: Inventory) -> list[DayState]:
+        """For each day and asset: missing, stale or fresh, and why."""
+        return day_states(self.days, self.day_tables, inventory, self.known_fingerprint)
+
+    def plan(self) -> Plan:
+        """What a run over all days with records would do and cost; changes nothing."""
+        vectors = self.vectors if self.known_fingerprint else None
+        return make_plan(self.days, self.day_tables, self.inventory(), vectors, self.count_tokens)
+
+    def count_tokens(self, texts: Sequence[str]) -> Counts:
+        """int32 [n]: the tokens of each text, counted without loading the model's weights."""
+        from embedding_assets.embedding.windows import TextReader, read_tokenizer
+
+        reader = TextReader.of(read_tokenizer(self.model.folder), self.model.window)
+        return np.array([len(ids) for ids in reader.read(texts)], dtype=np.int32)
+
+    def rows(self, asset: str) -> int:
+        """How many rows of an asset are stored."""
+        table = self.table(asset)
+        footers = [table.footer(), *table.footers(table.keys()).values()]
+        return sum(footer.rows for footer in footers if footer)
+
+    def similar_accounts(self, account: str, top: int) -> list[Neighbour]:
+        """The `top` accounts most similar to one account, exact.
+
+        Raises NotFoundError when the account has no embedding.
+        """
+        table = self.table("latest_account_embeddings")
+        with matrix_of(table, "account_id") as (ids, vectors):
+            row = pc.index(ids, account).as_py()
+            if row < 0:
+                raise NotFoundError(
+                    f"The account {account!r} has no embedding in {table.folder}.",
+                    "Check the id, or materialize its days first.",
+                )
+            found = nearest(np.asarray(vectors[row : row + 1]), vectors, top + 1)
+        texts = table.dataset().to_table(columns=["text_for_embedding"])["text_for_embedding"]
+        return neighbours(found, ids, texts, top, without=row)
+
+    def similar_items(self, text: str, top: int) -> list[Neighbour]:
+        """The `top` items most similar to any text, exact."""
+        query = self.vectors.encode([text], self.encoder).encoding.vectors
+        with matrix_of(self.table("item_embeddings"), "item_description") as (ids, vectors):
+            found = nearest(query, vectors, top + 1)
+        row = pc.index(ids, text).as_py()
+        return neighbours(found, ids, pa.chunked_array([ids]), top, without=row)
 
     @property
     def models_dir(self) -> Path:
@@ -158,7 +209,7 @@ class Workspace:
         """The registered version of the configured model, registered at first use."""
         return self.registry.ensure_registered(
             ModelEntry(
-                self.settings.model.name, self.model.folder, self.fingerprint, self._model_details()
+                self.settings.model.name, self.model.folder, self.fingerprint, self.model_details()
             )
         )
 
@@ -202,7 +253,8 @@ class Workspace:
     def _live_path(self) -> Path:
         return self.models_dir / "live.json"
 
-    def _model_details(self) -> dict[str, str]:
+    def model_details(self) -> dict[str, str]:
+        """All that decides the configured model's vectors, in words."""
         report = self.precision
         return {
             "content_sha256": self.model.content_sha256,

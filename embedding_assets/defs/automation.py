@@ -16,7 +16,6 @@ from embedding_assets.defs.partitions import days
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.records.inventory import Inventory
-from embedding_assets.records.plan import day_states
 from embedding_assets.records.source import list_record_files
 from embedding_assets.settings import load_settings
 from embedding_assets.workspace import Workspace

@@ -1,5 +1,6 @@
 """A model that comes as a `.tar.gz` archive, unpacked so that nothing can leave its folder."""
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -49,13 +50,22 @@ def _publish(archive: Path, target: Path) -> None:
 
 def _extract(archive: Path, folder: Path) -> None:
     try:
-        with tarfile.open(archive, "r|gz") as tar:
-            for member in _checked(tar, archive):
-                tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+        with gzip.open(archive) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for member in _checked(tar, archive):
+                    tar.extract(member, folder, filter="data")
+            _read_to_end(stream)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ModelLoadError(
             f"{archive} is truncated or no gzipped tar archive: {error}.", _MEND
         ) from error
+
+
+def _read_to_end(stream: gzip.GzipFile) -> None:
+    """Read what follows the last member (zeros), so that gzip compares its checksum."""
+    left = MAX_BYTES
+    while left > 0 and (block := stream.read(1 << 20)):
+        left -= len(block)
 
 
 def _checked(tar: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:

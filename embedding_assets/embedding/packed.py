@@ -154,7 +154,8 @@ class _Linear:
             x = linear(x, self._weight, self._bias)
             return gelu(x, approximate=self._gelu) if self._gelu else x
         kind = "gelu" if self._gelu else "none"
-        return self._onednn(x, self._weight, self._bias, kind, [], self._gelu)
+        result: Tensor = self._onednn(x, self._weight, self._bias, kind, [], self._gelu)
+        return result
 
 
 def _read_weights(layout: Layout) -> "dict[str, Tensor]":

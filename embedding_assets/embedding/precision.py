@@ -14,17 +14,19 @@ from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.model import ModelFiles
 from embedding_assets.embedding.packed import supports
 from embedding_assets.embedding.probes import PROBES
+from embedding_assets.embedding.sentence import (
+    SentenceNetwork,
+    best_device,
+    load_sentence_transformer,
+)
 from embedding_assets.embedding.transformer import (
     PACKED,
     SENTENCE_TRANSFORMERS,
-    SentenceNetwork,
     TransformerEncoder,
-    best_device,
     build_encoder,
-    load_sentence_transformer,
-    single_thread_workers,
 )
 from embedding_assets.embedding.windows import TextReader
+from embedding_assets.embedding.workers import single_thread_workers
 from embedding_assets.errors import ModelPrecisionError, SettingsError, StoreDamagedError
 from embedding_assets.storage.files import flush, named_errors
 
@@ -36,11 +38,19 @@ _REQUESTS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
+class _Measured:
+    float32_deviation: float | None = None
+    bfloat16_cosine: float | None = None
+    bfloat16_speedup: float | None = None
+
+
+@dataclass(frozen=True)
 class PrecisionReport:
     """The arithmetic that was chosen for one model's content, and the measurements behind it.
 
     precision: `float32` or `bfloat16`. backend: `packed` or `sentence-transformers`.
-    min_cosine: the chosen one's least cosine to Sentence Transformers in float32.
+    min_cosine: the chosen one's least cosine to Sentence Transformers in float32; 1 for float32,
+    which is chosen only when no component differs by more than MAX_DEVIATION.
     bfloat16_cosine, bfloat16_speedup: the same for packed bfloat16, and how many times as fast as
     packed float32 it is; None where the processor has no such arithmetic.
     float32_deviation: largest difference of a component in packed float32; None if not applicable.
@@ -80,15 +90,15 @@ def measure_precision(model: ModelFiles, requested: str = "auto") -> PrecisionRe
     Raises ModelPrecisionError when what was requested is not good enough.
     """
     if not supports(model.layout) or best_device() != "cpu":
-        return _chosen(model, requested, None, None, None)
+        return _chosen(model, requested, _Measured())
     reference = _reference(model)
     exact, exact_seconds = _packed(model, "float32")
     deviation = float(np.abs(exact - reference).max())
     if deviation > MAX_DEVIATION or not native_bfloat16():
-        return _chosen(model, requested, deviation, None, None)
+        return _chosen(model, requested, _Measured(deviation))
     rough, rough_seconds = _packed(model, "bfloat16")
     cosine = float((rough * reference).sum(axis=1).min())
-    return _chosen(model, requested, deviation, cosine, exact_seconds / rough_seconds)
+    return _chosen(model, requested, _Measured(deviation, cosine, exact_seconds / rough_seconds))
 
 
 def native_bfloat16() -> bool:
@@ -99,13 +109,8 @@ def native_bfloat16() -> bool:
     return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
-def _chosen(
-    model: ModelFiles,
-    requested: str,
-    deviation: float | None,
-    cosine: float | None,
-    speedup: float | None,
-) -> PrecisionReport:
+def _chosen(model: ModelFiles, requested: str, measured: _Measured) -> PrecisionReport:
+    cosine = measured.bfloat16_cosine
     good = cosine is not None and cosine >= MIN_COSINE
     if requested == "bfloat16" and not good:
         raise ModelPrecisionError(
@@ -113,27 +118,25 @@ def _chosen(
             f"float32 {cosine} (needed {MIN_COSINE}; None: no such arithmetic here).",
             "Set model.precision to auto or float32.",
         )
-    rough = good and (requested == "bfloat16" or (requested == "auto" and (speedup or 0) > 1))
+    faster = (measured.bfloat16_speedup or 0.0) > 1.0
+    rough = good and (requested == "bfloat16" or (requested == "auto" and faster))
+    deviation = measured.float32_deviation
     packed = deviation is not None and deviation <= MAX_DEVIATION
     return PrecisionReport(
         content_sha256=model.content_sha256,
         precision="bfloat16" if rough else "float32",
         backend=PACKED if packed else SENTENCE_TRANSFORMERS,
         min_cosine=cosine if rough and cosine is not None else 1.0,
-        bfloat16_cosine=cosine,
-        bfloat16_speedup=speedup,
-        float32_deviation=deviation,
         probes=len(PROBES),
         processor=_processor(),
+        **asdict(measured),
     )
 
 
 def _reference(model: ModelFiles) -> Vectors:
     """What Sentence Transformers gives for the probes, and its windows for those it would cut."""
     network = load_sentence_transformer(model.folder, "cpu")
-    reader = TextReader.of(
-        network.tokenizer.backend_tokenizer, model.window, model.layout.prompt
-    )
+    reader = TextReader.of(network.tokenizer.backend_tokenizer, model.window, model.layout.prompt)
     encoder = TransformerEncoder(
         SentenceNetwork(network), reader, model.dimension, "", single_thread_workers(None)
     )

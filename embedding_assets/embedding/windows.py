@@ -110,7 +110,8 @@ def pool_windows(vectors: Vectors, weights: Counts, windows: Counts) -> Vectors:
     """
     starts = np.cumsum(windows) - windows
     sums = np.add.reduceat(vectors * weights[:, None].astype(np.float32), starts, axis=0)
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: Vectors = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return unit
 
 
 def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:

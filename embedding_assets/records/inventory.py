@@ -100,21 +100,23 @@ class Inventory:
         return {entry.file: entry.error for entry in self.entries if entry.error}
 
 
-def take_inventory(source: str, previous: Inventory, query_memory_mb: int = 384) -> Inventory:
+def take_inventory(
+    source: str, previous: Inventory, query_memory_mb: int = 384, retry: Iterable[str] = ()
+) -> Inventory:
     """What the record files of `source` hold now; files that did not change since `previous` are
-    not read again.
+    not read again, unless they are named in `retry`.
 
     A file that cannot be read is listed with its error beside what it held before, so that one
     bad file neither stops the others nor takes rows away.
 
     Raises InputNotFoundError when the source does not exist.
     """
-    known = previous.files()
+    known, again = previous.files(), set(retry)
     entries: list[FileDay] = []
     with query_engine(query_memory_mb) as connection:
         for file in list_record_files(source):
             before = known.get(file.name, [])
-            if before and _is_unchanged(file, before[0]):
+            if before and file.name not in again and _is_unchanged(file, before[0]):
                 entries += before
             else:
                 entries += _read(connection, file, before)

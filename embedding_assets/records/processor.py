@@ -68,13 +68,15 @@ class EmbeddingProcessor:
         *,
         history_days: int | None = None,
         precision: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
         query_memory_mb: int = 384,
     ) -> None:
         self.data_dir = Path(data_dir)
         self.history_days = history_days
         self.query_memory_mb = query_memory_mb
         self._model = model
-        self._precision = precision
+        self._options = {"precision": precision, "device": device, "threads": threads}
 
     @cached_property
     def encoder(self) -> "Encoder":
@@ -86,7 +88,7 @@ class EmbeddingProcessor:
             return self._model
         from embedding_assets.embedding.model import open_encoder
 
-        return open_encoder(self._model, self.data_dir / "models", precision=self._precision)
+        return open_encoder(self._model, self.data_dir / "models", **self._options)
 
     @cached_property
     def vectors(self) -> "VectorStore":

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,28 @@ from embedding_assets.storage.slices import Slice, digest_of
 
 SIMILAR_CODE = "1"
 _BATCH_ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One of the nearest rows: its rank from 1, its id and text, and the cosine."""
+
+    rank: int
+    id: str
+    text: str
+    score: float
+
+
+def neighbours(
+    found: Neighbours, ids: pa.Array, texts: pa.ChunkedArray, top: int, without: int
+) -> list[Neighbour]:
+    """The neighbours of one query in words, the row `without` left out."""
+    rows, scores = found.rows[0], found.scores[0]
+    kept = [(int(r), float(s)) for r, s in zip(rows, scores, strict=True) if r != without][:top]
+    return [
+        Neighbour(rank, ids[row].as_py(), texts[row].as_py(), score)
+        for rank, (row, score) in enumerate(kept, 1)
+    ]
 
 
 def similar_schema(id_column: str) -> pa.Schema:

@@ -1,0 +1,226 @@
+"""What the command line shows of a workspace, as data and as text."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.records.plan import AssetPlan, Plan
+from embedding_assets.settings import PREFIX, Group, Settings
+from embedding_assets.storage.lock import holder
+from embedding_assets.storage.version import stored_version
+from embedding_assets.workspace import PARQUET_ASSETS, Neighbour, Workspace
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a data folder."""
+
+    data_dir: str
+    schema_version: int | None
+    live_model: Mapping[str, Any] | None
+    files: int
+    unreadable_files: Mapping[str, str]
+    rows: Mapping[str, int]
+    missing: Mapping[str, int]
+    stale: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    vectors: Mapping[str, int]
+    locks: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What trying quarantined rows again has brought."""
+
+    before: int
+    after: int
+    days: tuple[str, ...]
+
+
+def status_of(workspace: Workspace) -> Status:
+    """What is stored, stale, locked and quarantined; changes nothing."""
+    inventory = workspace.inventory()
+    states = workspace.day_states(inventory)
+    return Status(
+        data_dir=str(workspace.data_dir),
+        schema_version=stored_version(workspace.data_dir),
+        live_model=workspace.live_model(),
+        files=len(inventory.files()),
+        unreadable_files=inventory.errors,
+        rows={asset: workspace.rows(asset) for asset in PARQUET_ASSETS},
+        missing=_count(state.asset for state in states if state.state == "missing"),
+        stale=_count(state.asset for state in states if state.state == "stale"),
+        quarantined=_count(row["reason"] for row in _quarantined(workspace)),
+        vectors=_stored_vectors(workspace),
+        locks={
+            lock.stem: found
+            for lock in sorted((workspace.data_dir / "locks").glob("*.lock"))
+            if (found := holder(lock))
+        },
+    )
+
+
+def redrive(workspace: Workspace) -> Redriven:
+    """Judge every quarantined row and unreadable file anew, then refresh the days that changed.
+
+    Raises EmbeddingAssetsError when the run that refreshes them fails.
+    """
+    before = _quarantined(workspace)
+    files = {row["source_file"] for row in before}
+    workspace.tables.forget_digests("quarantined_records", files)
+    states = workspace.day_states(workspace.inventory(retry=files))
+    days = sorted({state.day.isoformat() for state in states if not state.is_fresh})
+    _materialize("record_files,quarantined_records", None)
+    if days:
+        _materialize("group:records", f"{days[0]}...{days[-1]}")
+    return Redriven(len(before), len(_quarantined(workspace)), tuple(days))
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan as a table for people."""
+    rows = [_plan_row(asset) for asset in plan.assets]
+    head = ("asset", "days: missing", "stale", "fresh", "texts: new", "changed", "unchanged",
+            "deleted", "to embed", "tokens", "seconds")  # fmt: skip
+    reasons = [
+        f"  {asset.asset}: {why} ({count} days)"
+        for asset in plan.assets
+        for why, count in asset.why.items()
+    ]
+    nothing = "Nothing to do: everything is fresh."
+    return "\n".join([table(head, rows), "", *(["Why:", *reasons] if reasons else [nothing])])
+
+
+def status_text(status: Status) -> str:
+    """A status as lines for people."""
+    live = status.live_model
+    model = f"{live['name']} ({live['precision']}, {live['fingerprint'][:12]})" if live else "none yet"
+    lines = [
+        f"data folder   {status.data_dir} (schema version {status.schema_version})",
+        f"live model    {model}",
+        f"record files  {status.files}, {len(status.unreadable_files)} unreadable",
+        *(f"              {file}: {error}" for file, error in status.unreadable_files.items()),
+        "",
+        table(
+            ("asset", "rows", "days missing", "days stale"),
+            [(a, f"{n:,}", status.missing.get(a, 0), status.stale.get(a, 0))
+             for a, n in status.rows.items()],
+        ),
+        "",
+        f"vectors       {', '.join(f'{n:,} of {k[:12]}' for k, n in status.vectors.items()) or 0}",
+        f"quarantined   {sum(status.quarantined.values()):,} rows",
+        *(f"              {count:,} × {reason}" for reason, count in status.quarantined.items()),
+        f"locks held    {'; '.join(f'{k} by {v}' for k, v in status.locks.items()) or 'none'}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def neighbours_text(found: Sequence[Neighbour]) -> str:
+    """Neighbours as lines for people."""
+    rows = [(each.rank, f"{each.score:.3f}", each.id, each.text[:100]) for each in found]
+    return table(("rank", "cosine", "id", "text"), rows)
+
+
+def quarantine_text(found: tuple[Sequence[Mapping[str, Any]], int]) -> str:
+    """Quarantined rows as lines for people."""
+    rows, total = found
+    if not total:
+        return "Nothing is quarantined."
+    cells = [
+        (r["source_file"], r["source_row"], r["class"], r["attempts"], r["reason"]) for r in rows
+    ]
+    more = f"\n… and {total - len(rows):,} more" if total > len(rows) else ""
+    return table(("file", "row", "class", "attempts", "reason"), cells) + more
+
+
+def redrive_text(done: Redriven) -> str:
+    """The outcome of a redrive in one sentence."""
+    days = f"{len(done.days)} days made fresh" if done.days else "no day was stale"
+    return f"{done.before - done.after:,} of {done.before:,} quarantined rows are good now; {days}."
+
+
+def settings_rows(settings: Settings) -> list[dict[str, str]]:
+    """Every setting with its value, environment variable and meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        group = getattr(settings, name)
+        inner = type(group).model_fields if isinstance(group, Group) else {"": field}
+        for key, each in inner.items():
+            rows.append(
+                {
+                    "setting": f"{name}.{key}" if key else name,
+                    "value": str(getattr(group, key) if key else group),
+                    "variable": f"{PREFIX}{name}__{key}".upper() if key else f"{PREFIX}{name}".upper(),
+                    "meaning": each.description or "",
+                }
+            )
+    return rows
+
+
+def settings_text(rows: Sequence[Mapping[str, str]]) -> str:
+    """Settings as a table for people."""
+    return table(("setting", "value", "variable"), [tuple(r.values())[:3] for r in rows])
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Rows aligned under their head, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    right = [all(row[i].replace(",", "")[:1] in "0123456789~-" for row in cells[1:]) for i in range(len(head))]
+    lines = [
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
+        for row in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _plan_row(asset: AssetPlan) -> tuple[object, ...]:
+    days = (asset.asset, asset.missing, asset.stale, asset.fresh)
+    texts = asset.texts
+    if texts is None:
+        return (*days, *[""] * 7)
+    changes = (f"{n:,}" for n in (texts.new, texts.changed, texts.unchanged, texts.deleted))
+    if asset.asset != "account_embeddings":
+        return (*days, *changes, "", "", "")
+    seconds = "not measured yet" if asset.seconds is None else f"{asset.seconds:,.0f}"
+    tokens = f"{'~' if texts.tokens_estimated else ''}{texts.tokens:,}"
+    return (*days, *changes, f"{texts.to_embed:,}", tokens, seconds)
+
+
+def _materialize(select: str, partition_range: str | None) -> None:
+    command = [
+        sys.executable, "-m", "dagster", "asset", "materialize", "--select", select,
+        "-m", "embedding_assets.definitions",
+    ]  # fmt: skip
+    if partition_range:
+        command += ["--partition-range", partition_range]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise EmbeddingAssetsError(
+            f"The run over {select} failed: {done.stderr.strip().splitlines()[-1]}",
+            "Look at the run in the Dagster UI, or run `dagster asset materialize` yourself.",
+        )
+
+
+def _quarantined(workspace: Workspace) -> list[dict[str, Any]]:
+    try:
+        return workspace.tables.read("quarantined_records").to_pylist()
+    except NotFoundError:
+        return []
+
+
+def _stored_vectors(workspace: Workspace) -> dict[str, int]:
+    from embedding_assets.embedding.store import VectorStore
+
+    root = workspace.data_dir / "vectors"
+    folders = sorted(path.name for path in root.glob("*") if path.is_dir())
+    return {name: len(VectorStore(root, name, 0)) for name in folders}
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
