@@ -63,7 +63,9 @@ def materialize(workspace: Workspace) -> Outcome:
     log = workspace.data_dir / "demo.log"
     with (
         log.open("w") as file,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run,
     ):
         for line in run.stdout or ():
             file.write(line)

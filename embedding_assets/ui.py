@@ -15,6 +15,11 @@ from embedding_assets.settings import load_settings
 from embedding_assets.workspace import open_workspace
 
 _HOST = "127.0.0.1"
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::UserWarning",
+}
 
 
 def main() -> None:
@@ -49,12 +54,13 @@ def servers(dagster_port: int, mlflow_port: int) -> dict[str, list[str]]:
         commands[f"http://{_HOST}:{mlflow_port}"] = [
             "mlflow", "server", "--backend-store-uri", workspace.settings.tracking_uri,
             "--default-artifact-root", artifacts, "--host", _HOST, "--port", str(mlflow_port),
+            "--workers", "1", "--uvicorn-opts", "--log-level warning",
         ]  # fmt: skip
     return {url: [sys.executable, "-m", *command] for url, command in commands.items()}
 
 
 def _serve(commands: dict[str, list[str]]) -> None:
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {**os.environ, **_QUIET}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     running = {
         url: subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True)
@@ -87,7 +93,7 @@ def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]") -> None
 def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
     for process in processes:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)
     for process in processes:
         try:
             process.wait(timeout=15)
@@ -99,7 +105,8 @@ def _require_free(port: int, variable: str) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((_HOST, port)) == 0:
             raise EmbeddingAssetsError(
-                f"The port {port} is in use.", f"Set {variable} to another one: {variable}=4000 make ui"
+                f"The port {port} is in use.",
+                f"Set {variable} to another one: {variable}=4000 make ui",
             )
 
 

@@ -11,6 +11,3 @@ for _message in (
     "Parameter `include_sources` of function `AssetSelection.groups`",
 ):
     warnings.filterwarnings("ignore", _message, dg.BetaWarning)
-warnings.filterwarnings(
-    "ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning
-)

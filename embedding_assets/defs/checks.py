@@ -1,4 +1,8 @@
-"""What must hold of the record assets, looked at after each materialization."""
+"""What must hold of the record assets, looked at after each materialization.
+
+The checks have no partitions of their own, so that one run over many days gives one result; each
+looks at just the days of its run.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedding_assets.defs.partitions import days
 from embedding_assets.defs.records import (
     account_embeddings,
     account_texts,
@@ -28,14 +31,7 @@ _BATCH_ROWS = 16_384
 _UNIT_TOLERANCE = 1e-4
 
 
-def day_check(
-    asset: dg.AssetsDefinition, **options: Any
-) -> Callable[..., dg.AssetChecksDefinition]:
-    """A check of just the days that a run materializes."""
-    return dg.asset_check(asset=asset, partitions_def=days, **options)
-
-
-@day_check(cleaned_records, blocking=True)
+@dg.asset_check(asset=cleaned_records, blocking=True)
 def cleaned_records_schema(
     context: dg.AssetCheckExecutionContext,
     cleaned_records: ParquetTable,
@@ -44,21 +40,21 @@ def cleaned_records_schema(
     """Every clean record keeps the schema by which raw ones are judged."""
     schema = record_schema(workspace.open().days.range)
     broken: dict[str, list[str]] = {}
-    for batch in _batches(cleaned_records, _days(context), list(schema.columns)):
+    for batch in _batches(cleaned_records, _days(context, cleaned_records), list(schema.columns)):
         for row, reasons in failures(batch.to_pandas(), schema).items():
             broken[batch["account_id"][row].as_py()] = reasons
     return _result(not broken, broken=len(broken), examples=_few(broken))
 
 
-@day_check(cleaned_records, blocking=True)
+@dg.asset_check(asset=cleaned_records, blocking=True)
 def cleaned_records_complete(
     context: dg.AssetCheckExecutionContext,
     cleaned_records: ParquetTable,
     workspace: WorkspaceResource,
 ) -> dg.AssetCheckResult:
     """Each raw row of the day is a clean record, a dropped duplicate or quarantined."""
-    raw = workspace.open().table("raw_records").footers(_days(context))
-    cleaned = cleaned_records.footers(_days(context))
+    raw = workspace.open().table("raw_records").footers(_days(context, cleaned_records))
+    cleaned = cleaned_records.footers(_days(context, cleaned_records))
     lost = {
         key: raw[key].rows - _accounted(footer)
         for key, footer in cleaned.items()
@@ -84,28 +80,28 @@ def quarantined_records_complete(
     )  # fmt: skip
 
 
-@day_check(account_texts, blocking=True)
+@dg.asset_check(asset=account_texts, blocking=True)
 def account_texts_one_row_per_account(
     context: dg.AssetCheckExecutionContext, account_texts: ParquetTable
 ) -> dg.AssetCheckResult:
     """No account has two texts on one day."""
-    return _result(**_duplicates(account_texts, _days(context)))
+    return _result(**_duplicates(account_texts, _days(context, account_texts)))
 
 
-@day_check(account_embeddings, blocking=True)
+@dg.asset_check(asset=account_embeddings, blocking=True)
 def account_embeddings_one_row_per_account(
     context: dg.AssetCheckExecutionContext, account_embeddings: ParquetTable
 ) -> dg.AssetCheckResult:
     """No account has two embeddings on one day."""
-    return _result(**_duplicates(account_embeddings, _days(context)))
+    return _result(**_duplicates(account_embeddings, _days(context, account_embeddings)))
 
 
-@day_check(account_embeddings, blocking=True)
+@dg.asset_check(asset=account_embeddings, blocking=True)
 def account_embeddings_unit_length(
     context: dg.AssetCheckExecutionContext, account_embeddings: ParquetTable
 ) -> dg.AssetCheckResult:
     """Every vector has length 1 and no NaN."""
-    return _result(**_lengths(account_embeddings, _days(context)))
+    return _result(**_lengths(account_embeddings, _days(context, account_embeddings)))
 
 
 @dg.asset_check(asset=item_embeddings, blocking=True)
@@ -114,7 +110,7 @@ def item_embeddings_unit_length(item_embeddings: ParquetTable) -> dg.AssetCheckR
     return _result(**_lengths(item_embeddings, None))
 
 
-@day_check(account_embeddings)
+@dg.asset_check(asset=account_embeddings)
 def account_embeddings_nothing_truncated(
     context: dg.AssetCheckExecutionContext,
     account_embeddings: ParquetTable,
@@ -123,7 +119,9 @@ def account_embeddings_nothing_truncated(
     """Every text was read in as many windows as its tokens need."""
     window = workspace.open().model.window
     cut = rows = windowed = 0
-    for batch in _batches(account_embeddings, _days(context), ["tokens", "windows"]):
+    for batch in _batches(
+        account_embeddings, _days(context, account_embeddings), ["tokens", "windows"]
+    ):
         needed = np.maximum(1, -(-batch["tokens"].to_numpy() // window))
         windows = batch["windows"].to_numpy()
         cut += int((windows < needed).sum())
@@ -132,7 +130,7 @@ def account_embeddings_nothing_truncated(
     return _result(cut == 0, rows=rows, cut=cut, read_in_windows=windowed)
 
 
-@day_check(account_embeddings)
+@dg.asset_check(asset=account_embeddings)
 def account_embeddings_vectors_reusable(
     context: dg.AssetCheckExecutionContext,
     account_embeddings: ParquetTable,
@@ -142,11 +140,16 @@ def account_embeddings_vectors_reusable(
     that this run reused is shown."""
     vectors = workspace.open().vectors
     rows = missing = 0
-    for batch in _batches(account_embeddings, _days(context), ["text_for_embedding"]):
+    for batch in _batches(
+        account_embeddings, _days(context, account_embeddings), ["text_for_embedding"]
+    ):
         keys = text_keys(batch["text_for_embedding"].to_pylist(), vectors.fingerprint)
         missing += int((~vectors.contains(keys)).sum())
         rows += len(batch)
-    stats = [footer.stats for footer in account_embeddings.footers(_days(context)).values()]
+    stats = [
+        footer.stats
+        for footer in account_embeddings.footers(_days(context, account_embeddings)).values()
+    ]
     reused, texts = (sum(each.get(name, 0) for each in stats) for name in ("reused", "texts"))
     share = reused / texts if texts else 1.0
     return _result(
@@ -167,17 +170,18 @@ def latest_account_embeddings_layout(
     return _result(passed, accounts=len(accounts), twice=twice, columns=len(expected))
 
 
-def _days(context: dg.AssetCheckExecutionContext) -> list[str]:
-    return sorted(context.partition_keys)
+def _days(context: dg.AssetCheckExecutionContext, table: ParquetTable) -> list[str]:
+    """The stored days of the run; all stored days when a check is run by itself."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return sorted(table.footers(context.partition_keys))
+    return table.keys()
 
 
 def _batches(
     table: ParquetTable, keys: list[str] | None, columns: list[str]
 ) -> Iterator[pa.RecordBatch]:
-    if keys is not None:
-        keys = sorted(table.footers(keys))
-        if not keys:
-            return
+    if keys == []:
+        return
     yield from table.dataset(keys).to_batches(columns=columns, batch_size=_BATCH_ROWS)
 
 

@@ -70,6 +70,7 @@ def _numbers(written: list[Written]) -> dict[str, Any]:
         "dagster/row_count": sum(each.footer.rows for each in written),
         "unchanged": not any(each.replaced for each in written),
     }
-    if len(written) == 1:
-        return metadata | {k: v for k, v in written[0].footer.stats.items() if v is not None}
-    return metadata | {"slices": len(written), "replaced": sum(w.replaced for w in written)}
+    if len(written) > 1:
+        return metadata | {"slices": len(written), "replaced": sum(w.replaced for w in written)}
+    stats = {k: v for each in written for k, v in each.footer.stats.items() if v is not None}
+    return metadata | (stats if metadata["unchanged"] is False else {"when_made": stats})

@@ -5,7 +5,7 @@ import os
 import platform
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -37,68 +37,105 @@ MAX_DEVIATION = 1e-5
 _REQUESTS = ("auto", "float32", "bfloat16")
 
 
-@dataclass(frozen=True)
-class _Measured:
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How the packed back end compares to Sentence Transformers in float32, on this processor.
+
+    float32_deviation: largest difference of a component in packed float32; None where the packed
+    back end does not apply: another architecture, or an accelerator at hand.
+    bfloat16_cosine, bfloat16_speedup: least cosine in packed bfloat16, and how many times as fast
+    as packed float32 it is; None where the processor has no such arithmetic.
+    """
+
     float32_deviation: float | None = None
     bfloat16_cosine: float | None = None
     bfloat16_speedup: float | None = None
+    probes: int = 0
+    processor: str = ""
 
 
-@dataclass(frozen=True)
-class PrecisionReport:
-    """The arithmetic that was chosen for one model's content, and the measurements behind it.
+@dataclass(frozen=True, kw_only=True)
+class PrecisionReport(Measurement):
+    """The arithmetic that was chosen for one model's content, with the measurement behind it.
 
     precision: `float32` or `bfloat16`. backend: `packed` or `sentence-transformers`.
     min_cosine: the chosen one's least cosine to Sentence Transformers in float32; 1 for float32,
     which is chosen only when no component differs by more than MAX_DEVIATION.
-    bfloat16_cosine, bfloat16_speedup: the same for packed bfloat16, and how many times as fast as
-    packed float32 it is; None where the processor has no such arithmetic.
-    float32_deviation: largest difference of a component in packed float32; None if not applicable.
     """
 
     content_sha256: str
     precision: str
     backend: str
     min_cosine: float
-    bfloat16_cosine: float | None
-    bfloat16_speedup: float | None
-    float32_deviation: float | None
-    probes: int
-    processor: str
 
 
 def pin(model: ModelFiles, models_dir: Path, requested: str = "auto") -> PrecisionReport:
-    """The precision of `model`, measured the first time and read from `models_dir` ever after.
+    """The precision of `model`: measured the first time, and the same from then on.
 
     requested: `auto`, `float32` or `bfloat16`.
-    Processes that pin at once get the same answer. Raises ModelPrecisionError when bfloat16 is
-    asked for and the model or the processor does not allow it, SettingsError for another word.
+    The measurement is kept under `models_dir`; processes that pin at once get the same answer.
+    Raises ModelPrecisionError when bfloat16 is asked for and the model or the processor does not
+    allow it, SettingsError for another word, StoreDamagedError for a damaged file.
     """
     if requested not in _REQUESTS:
         raise SettingsError(
             f"The precision {requested!r} is unknown.", f"Choose one of {', '.join(_REQUESTS)}."
         )
-    path = models_dir / "precision" / f"{model.content_sha256}-{requested}.json"
+    path = models_dir / "precision" / f"{model.content_sha256}.json"
     if not path.exists():
-        _publish(measure_precision(model, requested), path)
-    return _read(path)
+        _publish(measure_precision(model), path)
+    report = _read(path)
+    return report if requested == "auto" else choose(model, report, requested)
 
 
-def measure_precision(model: ModelFiles, requested: str = "auto") -> PrecisionReport:
-    """Compare packed float32 and bfloat16 to Sentence Transformers on the probes, and choose.
+def measure_precision(model: ModelFiles) -> PrecisionReport:
+    """Compare packed float32 and bfloat16 to Sentence Transformers on the probes, and choose."""
+    return choose(model, _measure(model), "auto")
 
-    Raises ModelPrecisionError when what was requested is not good enough.
+
+def choose(model: ModelFiles, measured: Measurement, requested: str) -> PrecisionReport:
+    """The precision and back end that `measured` allows.
+
+    bfloat16 must come within MIN_COSINE of float32 and, for `auto`, be faster.
+    Raises ModelPrecisionError when bfloat16 was requested and is not close enough.
     """
+    cosine = measured.bfloat16_cosine
+    close = cosine is not None and cosine >= MIN_COSINE
+    if requested == "bfloat16" and not close:
+        raise ModelPrecisionError(
+            f"bfloat16 is not to be had from {model.name} on this processor: least cosine to "
+            f"float32 {cosine} (needed {MIN_COSINE}; None: no such arithmetic here).",
+            "Set model.precision to auto or float32.",
+        )
+    faster = (measured.bfloat16_speedup or 0.0) > 1.0
+    rough = close and (requested == "bfloat16" or (requested == "auto" and faster))
+    deviation = measured.float32_deviation
+    packed = deviation is not None and deviation <= MAX_DEVIATION
+    return PrecisionReport(
+        content_sha256=model.content_sha256,
+        precision="bfloat16" if rough else "float32",
+        backend=PACKED if packed else SENTENCE_TRANSFORMERS,
+        min_cosine=cosine if rough and cosine is not None else 1.0,
+        **{field.name: getattr(measured, field.name) for field in fields(Measurement)},
+    )
+
+
+def _measure(model: ModelFiles) -> Measurement:
     if not supports(model.layout) or best_device() != "cpu":
-        return _chosen(model, requested, _Measured())
+        return Measurement(processor=_processor())
     reference = _reference(model)
     exact, exact_seconds = _packed(model, "float32")
     deviation = float(np.abs(exact - reference).max())
     if deviation > MAX_DEVIATION or not native_bfloat16():
-        return _chosen(model, requested, _Measured(deviation))
+        return Measurement(float32_deviation=deviation, probes=len(PROBES), processor=_processor())
     rough, rough_seconds = _packed(model, "bfloat16")
-    cosine = float((rough * reference).sum(axis=1).min())
-    return _chosen(model, requested, _Measured(deviation, cosine, exact_seconds / rough_seconds))
+    return Measurement(
+        float32_deviation=deviation,
+        bfloat16_cosine=float((rough * reference).sum(axis=1).min()),
+        bfloat16_speedup=exact_seconds / rough_seconds,
+        probes=len(PROBES),
+        processor=_processor(),
+    )
 
 
 def native_bfloat16() -> bool:
@@ -107,30 +144,6 @@ def native_bfloat16() -> bool:
 
     has = torch.cpu.get_capabilities()
     return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
-
-
-def _chosen(model: ModelFiles, requested: str, measured: _Measured) -> PrecisionReport:
-    cosine = measured.bfloat16_cosine
-    good = cosine is not None and cosine >= MIN_COSINE
-    if requested == "bfloat16" and not good:
-        raise ModelPrecisionError(
-            f"bfloat16 is not to be had from {model.name} on this processor: least cosine to "
-            f"float32 {cosine} (needed {MIN_COSINE}; None: no such arithmetic here).",
-            "Set model.precision to auto or float32.",
-        )
-    faster = (measured.bfloat16_speedup or 0.0) > 1.0
-    rough = good and (requested == "bfloat16" or (requested == "auto" and faster))
-    deviation = measured.float32_deviation
-    packed = deviation is not None and deviation <= MAX_DEVIATION
-    return PrecisionReport(
-        content_sha256=model.content_sha256,
-        precision="bfloat16" if rough else "float32",
-        backend=PACKED if packed else SENTENCE_TRANSFORMERS,
-        min_cosine=cosine if rough and cosine is not None else 1.0,
-        probes=len(PROBES),
-        processor=_processor(),
-        **asdict(measured),
-    )
 
 
 def _reference(model: ModelFiles) -> Vectors:

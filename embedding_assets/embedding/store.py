@@ -8,7 +8,8 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ import pyarrow.parquet as pq
 from embedding_assets.embedding.encoder import Counts, Encoder, Encoding, Vectors
 from embedding_assets.errors import ModelError, StoreDamagedError
 from embedding_assets.storage.files import published
+from embedding_assets.storage.lock import locked
+from embedding_assets.storage.parquet import is_damage
 
 _KEY_BYTES = 32
 _ROW_GROUP = 2_048
+_FULL_BYTES = 256_000_000
 Keys = npt.NDArray[np.bytes_]
 
 
@@ -38,7 +42,7 @@ def text_keys(texts: Sequence[str], fingerprint: str) -> Keys:
 
 @dataclass(frozen=True)
 class Reuse:
-    """The vectors of n texts, with how many distinct ones were computed and how many reused."""
+    """The vectors of n texts; `computed` of them were computed, the others reused one."""
 
     encoding: Encoding
     computed: int
@@ -47,22 +51,19 @@ class Reuse:
     seconds: float
 
 
-@dataclass
-class _Index:
-    """Where each stored key lies; sorted by key."""
+@dataclass(frozen=True)
+class _Segment:
+    """The keys of a segment, sorted, and the row of each."""
 
-    segments: list[str] = field(default_factory=list)
-    keys: Keys = field(default_factory=lambda: np.empty(0, dtype=f"S{_KEY_BYTES}"))
-    places: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    keys: Keys
+    rows: npt.NDArray[np.int64]
 
     def find(self, keys: Keys) -> npt.NDArray[np.int64]:
-        """int64 [n, 2]: segment and row of each key, (-1, -1) where it is not stored."""
-        found = np.full((len(keys), 2), -1, dtype=np.int64)
-        if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-            hit = self.keys[at] == keys
-            found[hit] = self.places[at[hit]]
-        return found
+        """int64 [n]: the row of each key, -1 where it is not in this segment."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[at] == keys, self.rows[at], -1)
 
 
 class VectorStore:
@@ -72,7 +73,7 @@ class VectorStore:
         self.folder = root / fingerprint
         self.fingerprint = fingerprint
         self.dimension = dimension
-        self._index = _Index()
+        self._segments: dict[str, _Segment] = {}
         self._schema = pa.schema(
             [
                 pa.field("key", pa.binary(_KEY_BYTES), nullable=False),
@@ -84,12 +85,13 @@ class VectorStore:
 
     @classmethod
     def of(cls, root: Path, encoder: Encoder) -> "VectorStore":
+        """The store of the vectors that `encoder` makes."""
         return cls(root, encoder.fingerprint, encoder.dimension)
 
     def contains(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """bool [n]: which keys are stored, by any process."""
         self.refresh()
-        return self._index.find(keys)[:, 0] >= 0
+        return self._find(keys)[:, 0] >= 0
 
     def get(self, keys: Keys) -> tuple[npt.NDArray[np.bool_], Encoding]:
         """Which keys are stored, and the encoding of those that are, in the order of `keys`.
@@ -98,7 +100,7 @@ class VectorStore:
         """
         self.refresh()
         for _ in range(3):
-            places = self._index.find(keys)
+            places = self._find(keys)
             try:
                 return places[:, 0] >= 0, self._read(places[places[:, 0] >= 0])
             except FileNotFoundError:
@@ -153,58 +155,89 @@ class VectorStore:
     def refresh(self) -> None:
         """Take note of segments that any process has added or removed."""
         present = sorted(path.name for path in self.folder.glob("*.parquet"))
-        if present == self._index.segments:
-            return
-        segments, keys, places = [], [], []
-        for name in present:
-            known = self._known_rows(name)
-            rows = known if known is not None else self._segment_keys(name)
-            if rows is None:
-                continue
-            numbers = np.arange(len(rows), dtype=np.int64)
-            places.append(np.stack([np.full_like(numbers, len(segments)), numbers], axis=1))
-            keys.append(rows)
-            segments.append(name)
-        self._index = _sorted_index(segments, keys, places)
+        found = ((name, self._segments.get(name) or self._open(name)) for name in present)
+        self._segments = {name: segment for name, segment in found if segment is not None}
 
     def compact(self) -> int:
-        """Merge all segments into one without duplicates; how many segments went away.
+        """Merge small segments, without duplicates, into as few as may be; how many went away.
 
-        Readers in other processes find the merged one when theirs is gone.
+        Readers in other processes find the merged ones when theirs are gone.
         """
         self.refresh()
-        old = list(self._index.segments)
-        if len(old) < 2:
+        places = self._distinct_places()
+        small = [
+            number
+            for number, name in enumerate(self._segments)
+            if (self.folder / name).stat().st_size < _FULL_BYTES
+        ]
+        moved = places[np.isin(places[:, 0], small)]
+        merged = -(-len(moved) // self._full_rows())
+        if len(small) <= merged:
             return 0
-        _, first = np.unique(self._index.keys, return_index=True)
-        with pq.ParquetFile(self.folder / old[0]) as segment:
-            schema = segment.schema_arrow
-        self._publish(self._rows_at(self._index.places[first]), schema)
-        for name in old:
-            (self.folder / name).unlink(missing_ok=True)
+        for part in np.array_split(moved, merged):
+            self._publish(self._rows_at(part), self._stored_schema())
+        for number, name in enumerate(list(self._segments)):
+            if number in small:
+                (self.folder / name).unlink(missing_ok=True)
         self.refresh()
-        return len(old) - 1
+        return len(small) - merged
 
     def __len__(self) -> int:
         self.refresh()
-        return len(np.unique(self._index.keys))
+        return len(self._distinct_places())
 
-    def _known_rows(self, name: str) -> Keys | None:
-        """The keys of a segment in row order, when the index holds them already."""
-        if name not in self._index.segments:
-            return None
-        mine = self._index.places[:, 0] == self._index.segments.index(name)
-        return self._index.keys[mine][np.argsort(self._index.places[mine, 1])]
+    def _find(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """int64 [n, 2]: segment and row of each key, (-1, -1) where it is not stored."""
+        places = np.full((len(keys), 2), -1, dtype=np.int64)
+        for number, segment in enumerate(self._segments.values()):
+            rows = segment.find(keys)
+            places[rows >= 0] = np.stack([np.full_like(rows, number), rows], axis=1)[rows >= 0]
+        return places
 
-    def _segment_keys(self, name: str) -> Keys | None:
-        """The keys of a segment in row order, read from it; None when it was just removed."""
+    def _distinct_places(self) -> npt.NDArray[np.int64]:
+        """int64 [n, 2]: segment and row of each distinct key, in the order of writing."""
+        if not self._segments:
+            return np.empty((0, 2), dtype=np.int64)
+        segments = list(self._segments.values())
+        numbers = np.repeat(np.arange(len(segments)), [len(each.rows) for each in segments])
+        places = np.stack([numbers, np.concatenate([each.rows for each in segments])], axis=1)
+        keys = np.concatenate([each.keys for each in segments])
+        distinct = places[np.unique(keys, return_index=True)[1]]
+        return distinct[np.lexsort((distinct[:, 1], distinct[:, 0]))]
+
+    def _open(self, name: str) -> _Segment | None:
+        """A segment's keys, read from it; None when it was just removed."""
         try:
-            column = pq.read_table(self.folder / name, columns=["key"])["key"]
+            with self._reader(name) as file:
+                column = file.read(columns=["key"])["key"]
         except FileNotFoundError:
             return None
-        except pa.ArrowInvalid as error:
-            raise self._damaged(name, error) from error
-        return np.array(column.to_pylist(), dtype=f"S{_KEY_BYTES}")
+        keys = np.array(column.to_pylist(), dtype=f"S{_KEY_BYTES}")
+        order = np.argsort(keys, kind="stable")
+        return _Segment(keys[order], order)
+
+    @contextmanager
+    def _reader(self, name: str) -> Iterator[pq.ParquetFile]:
+        """The open segment. Raises FileNotFoundError, and StoreDamagedError while it is read."""
+        try:
+            with pq.ParquetFile(self.folder / name, page_checksum_verification=True) as file:
+                yield file
+        except (pa.ArrowInvalid, OSError) as error:
+            if is_damage(error):
+                raise self._damaged(name, error) from error
+            raise
+
+    def _stored_schema(self) -> pa.Schema:
+        with self._reader(next(iter(self._segments))) as file:
+            return file.schema_arrow
+
+    def _full_rows(self) -> int:
+        """How many rows fill a segment, by what is stored."""
+        if not self._segments:
+            return 1
+        name, segment = next(iter(self._segments.items()))
+        bytes_per_row = (self.folder / name).stat().st_size / max(1, len(segment.rows))
+        return max(1, int(_FULL_BYTES / bytes_per_row))
 
     def _damaged(self, name: str, error: Exception) -> StoreDamagedError:
         return StoreDamagedError(
@@ -216,9 +249,10 @@ class VectorStore:
         vectors = np.empty((len(places), self.dimension), dtype=np.float32)
         tokens = np.empty(len(places), dtype=np.int32)
         windows = np.empty(len(places), dtype=np.int32)
+        names = list(self._segments)
         for segment in np.unique(places[:, 0]):
             at = np.flatnonzero(places[:, 0] == segment)
-            table = self._rows(self._index.segments[segment], places[at, 1])
+            table = self._rows(names[segment], places[at, 1])
             vectors[at] = _matrix(table["vector"], self.dimension)
             tokens[at] = table["tokens"].to_numpy()
             windows[at] = table["windows"].to_numpy()
@@ -227,19 +261,17 @@ class VectorStore:
     def _rows(self, name: str, rows: npt.NDArray[np.int64]) -> pa.Table:
         """The given rows of a segment, reading only the row groups they lie in."""
         columns = ["tokens", "windows", "vector"]
-        try:
-            with pq.ParquetFile(self.folder / name) as file:
-                groups, group_of = np.unique(rows // _ROW_GROUP, return_inverse=True)
-                table = file.read_row_groups(groups.tolist(), columns=columns)
-        except pa.ArrowInvalid as error:
-            raise self._damaged(name, error) from error
+        groups, group_of = np.unique(rows // _ROW_GROUP, return_inverse=True)
+        with self._reader(name) as file:
+            table = file.read_row_groups(groups.tolist(), columns=columns)
         return table.take(pa.array(group_of * _ROW_GROUP + rows % _ROW_GROUP))
 
     def _rows_at(self, places: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """The stored rows at `places`, segment by segment."""
-        for number, name in enumerate(self._index.segments):
+        names = list(self._segments)
+        for number in np.unique(places[:, 0]):
             start = 0
-            with pq.ParquetFile(self.folder / name) as file:
+            with self._reader(names[number]) as file:
                 wanted = np.zeros(file.metadata.num_rows, dtype=bool)
                 wanted[places[places[:, 0] == number, 1]] = True
                 for batch in file.iter_batches(_ROW_GROUP):
@@ -264,20 +296,12 @@ class VectorStore:
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
         with (
             published(self.folder / name) as staged,
-            pq.ParquetWriter(staged, schema, compression="none", use_dictionary=False) as writer,
+            pq.ParquetWriter(
+                staged, schema, compression="none", use_dictionary=False, write_page_checksum=True
+            ) as writer,
         ):
             for batch in batches:
                 writer.write_batch(batch, row_group_size=_ROW_GROUP)
-
-
-def _sorted_index(
-    segments: list[str], keys: list[Keys], places: list[npt.NDArray[np.int64]]
-) -> _Index:
-    if not keys:
-        return _Index(segments)
-    joined = np.concatenate(keys)
-    order = np.argsort(joined, kind="stable")
-    return _Index(segments, joined[order], np.concatenate(places)[order])
 
 
 def _merged(
@@ -309,24 +333,29 @@ class Upkeep:
 
 
 def keep_within_budget(root: Path, budget_bytes: int, live: str | None = None) -> Upkeep:
-    """Merge the segments of every model below `root`, then drop until the budget holds: first
-    whole models other than `live`, the longest unused first, then the oldest segments.
+    """Drop vectors below `root` until the budget holds: first whole models other than `live`, the
+    longest unchanged first, then the oldest segments. Then merge the segments of every model.
 
     Dropped vectors are computed again when they are needed; no asset loses a row.
+
+    Raises StoreLockedError when another process is at it.
     """
-    folders = sorted((p for p in root.glob("*") if p.is_dir()), key=lambda p: p.stat().st_mtime)
-    models = segments = 0
-    for folder in folders:
-        if folder.name != live and _size(root) > budget_bytes:
-            for path in folder.glob("*.parquet"):
-                path.unlink(missing_ok=True)
-            models += 1
-    for path in sorted(root.glob("*/*.parquet"), key=lambda path: path.name):
-        if _size(root) > budget_bytes:
-            path.unlink(missing_ok=True)
-            segments += 1
-    merged = sum(VectorStore(root, folder.name, 0).compact() for folder in folders)
-    return Upkeep(merged, models, segments, _size(root))
+    with locked(root / "upkeep.lock", timeout_seconds=0):
+        folders = sorted((p for p in root.glob("*") if p.is_dir()), key=lambda p: p.stat().st_mtime)
+        models = segments = 0
+        for folder in folders:
+            if folder.name != live and _size(root) > budget_bytes:
+                models += any([_drop(path) for path in folder.glob("*.parquet")])
+        for path in sorted(root.glob("*/*.parquet"), key=lambda path: path.name):
+            if _size(root) > budget_bytes:
+                segments += _drop(path)
+        merged = sum(VectorStore(root, folder.name, 0).compact() for folder in folders)
+        return Upkeep(merged, models, segments, _size(root))
+
+
+def _drop(path: Path) -> bool:
+    path.unlink(missing_ok=True)
+    return True
 
 
 def _size(root: Path) -> int:

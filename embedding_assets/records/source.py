@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
-from embedding_assets.storage.duck import quoted
+from embedding_assets.storage.duck import only, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +36,7 @@ RAW_SCHEMA = pa.schema(
 )
 
 _ISO_DATE = r"^\s*\d{4}-\d{2}-\d{2}"
+_BLANK = "' \t\r\n\u00a0'"
 
 
 @dataclass(frozen=True, order=True)
@@ -49,31 +50,31 @@ class RecordFile:
 
 
 def list_record_files(source: str) -> list[RecordFile]:
-    """The Parquet files of a folder (searched in depth) or a glob, sorted by name.
+    """The Parquet files of a folder (searched in depth) or a glob, sorted by name; those whose
+    own or whose folder's name begins with `.` or `_` are left out.
 
     Raises InputNotFoundError when the folder does not exist.
     """
     root = Path(source)
-    if glob.has_magic(source):
-        root = Path(*_before_magic(root.parts))
-        paths = [Path(path) for path in glob.glob(source, recursive=True)]
-    elif root.is_file():
+    if root.is_file():
         root, paths = root.parent, [root]
     elif root.is_dir():
         paths = list(root.rglob("*.parquet"))
+    elif glob.has_magic(source) and (root := Path(*_before_magic(root.parts))).is_dir():
+        paths = [Path(path) for path in glob.glob(source, recursive=True)]
     else:
         raise InputNotFoundError(
             f"The source of records, {source}, does not exist.",
             "Create the folder or set EMBEDDING_ASSETS_RECORDS__SOURCE.",
         )
-    return sorted(_record_file(path, root) for path in paths if _is_record_file(path))
+    return sorted(_record_file(path, root) for path in paths if _is_record_file(path, root))
 
 
 def raw_records_sql(path: Path, name: str | None = None) -> str:
     """SQL that yields a file's rows with the columns of RAW_SCHEMA, text as it stands.
 
     `recorded_at` is `feature_timestamp` in UTC (a timestamp without zone is UTC) and NULL when it
-    is not ISO-8601; `day` is its UTC date.
+    is not ISO-8601 or lies outside the years 1 to 9999; `day` is its UTC date.
 
     Raises InputNotFoundError, UnreadableInputError, SchemaError.
     """
@@ -83,15 +84,15 @@ def raw_records_sql(path: Path, name: str | None = None) -> str:
     )
     return f"""
         SELECT *, CAST(recorded_at AS DATE) AS day FROM (
-            SELECT
-                *,
-                CASE WHEN regexp_matches(feature_timestamp, '{_ISO_DATE}')
-                     THEN TRY_CAST(trim(feature_timestamp) AS TIMESTAMPTZ) END AS recorded_at,
-                {quoted(name or path.name)} AS source_file,
-                source_row
+            SELECT *, {quoted(name or path.name)} AS source_file,
+                CASE WHEN year(instant) BETWEEN 1 AND 9999 THEN instant END AS recorded_at
             FROM (
-                SELECT {columns}, file_row_number AS source_row
-                FROM read_parquet({quoted(path)}, file_row_number = true)
+                SELECT *, CASE WHEN regexp_matches(feature_timestamp, '{_ISO_DATE}')
+                    THEN TRY_CAST(trim(feature_timestamp, {_BLANK}) AS TIMESTAMPTZ) END AS instant
+                FROM (
+                    SELECT {columns}, file_row_number AS source_row
+                    FROM read_parquet({quoted(only(path))}, file_row_number = true)
+                )
             )
         )"""
 
@@ -164,8 +165,11 @@ def unreadable(path: Path, error: BaseException) -> UnreadableInputError:
     )
 
 
+_TEXT = (pt.is_string, pt.is_large_string, pt.is_string_view, pt.is_dictionary, pt.is_null)
+
+
 def _as_text(name: str, kind: pa.DataType) -> str:
-    if pt.is_string(kind) or pt.is_large_string(kind) or pt.is_dictionary(kind) or pt.is_null(kind):
+    if any(is_text(kind) for is_text in _TEXT):
         return f"CAST({name} AS VARCHAR)"
     if name == "feature_timestamp" and (pt.is_timestamp(kind) or pt.is_date(kind)):
         return f"strftime(CAST({name} AS TIMESTAMPTZ), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
@@ -187,8 +191,10 @@ def _before_magic(parts: tuple[str, ...]) -> list[str]:
     return fixed or ["."]
 
 
-def _is_record_file(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith((".", "_"))
+def _is_record_file(path: Path, root: Path) -> bool:
+    """Not what other programs stage: `_temporary/`, `.part-0.parquet`."""
+    inside = path.relative_to(root).parts
+    return path.is_file() and not any(part.startswith((".", "_")) for part in inside)
 
 
 def _record_file(path: Path, root: Path) -> RecordFile:

@@ -1,5 +1,6 @@
 """DuckDB connections that keep to a memory limit and spill to disk beyond it."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,11 @@ def query_engine(
 def quoted(name: str | Path) -> str:
     """`name` as an SQL string literal."""
     return "'" + str(name).replace("'", "''") + "'"
+
+
+def only(path: Path) -> str:
+    """`path` as a glob pattern that matches nothing else."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def identifier(name: str) -> str:

@@ -18,7 +18,7 @@ from embedding_assets.errors import (
     NotWritableError,
 )
 
-_STAGED = re.compile(r"^\..+\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp$")
+_STAGED = re.compile(r"^\..+\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp(\.wal)?$")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT}
 
@@ -76,7 +76,7 @@ def _named(error: Exception, target: str) -> EmbeddingAssetsError | None:
             f"No space is left to write {target}; nothing was changed there.",
             "Free space or set EMBEDDING_ASSETS_DATA_DIR to another disk, then run it again.",
         )
-    if code in _DENIED:
+    if code in _DENIED and _concerns(error, target):
         return NotWritableError(
             f"{target} cannot be written: {os.strerror(code or 0)}.",
             "Create the folder, change its permissions or choose another path.",
@@ -84,6 +84,16 @@ def _named(error: Exception, target: str) -> EmbeddingAssetsError | None:
     if code == errno.ENOMEM or "Out of Memory" in text or "malloc" in text:
         return not_enough_memory(target)
     return None
+
+
+def _concerns(error: Exception, target: str) -> bool:
+    """Whether a file error is about `target` or its folders, not about something read for it."""
+    if "://" in target:
+        return True
+    folder = os.path.dirname(os.path.abspath(target))
+    named = getattr(error, "filename", None)
+    place = os.path.abspath(named) if named else str(error)
+    return folder in place or folder.startswith(place)
 
 
 def not_enough_memory(task: str) -> NotEnoughMemoryError:
@@ -106,7 +116,7 @@ def flush(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove staged files whose writer is dead."""
-    for path in folder.glob(".*.tmp"):
+    for path in folder.glob(".*.tmp*"):
         match = _STAGED.match(path.name)
         if match and not is_alive(int(match["pid"])):
             path.unlink(missing_ok=True)
@@ -115,7 +125,7 @@ def sweep(folder: Path) -> None:
 def file_name(key: str) -> str:
     """A file name for any partition key; keys that differ get names that differ."""
     name = quote(key, safe=" +=@,")
-    return name if len(name) <= 150 and not name.startswith(".") else _hashed(name, key)
+    return name if 0 < len(name) <= 150 and not name.startswith(".") else _hashed(name, key)
 
 
 def is_local(path: UPath | Path) -> bool:
@@ -126,7 +136,8 @@ def is_local(path: UPath | Path) -> bool:
 def _hashed(name: str, key: str) -> str:
     from hashlib import sha256
 
-    return f"{name.lstrip('.')[:80]}-{sha256(key.encode()).hexdigest()[:32]}"
+    # No quoted key holds a "!", so that no key can take the name of a hashed one.
+    return f"{name.lstrip('.')[:80]}!{sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _staging_folder() -> Path:

@@ -53,8 +53,9 @@ def _acquire(descriptor: int, path: Path, timeout_seconds: float) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
+                held_by = _read_holder(path)
                 raise StoreLockedError(
-                    f"{path} was not released within {timeout_seconds:g} s by {_read_holder(path)}.",
+                    f"{path} was not released within {timeout_seconds:g} s by {held_by}.",
                     "Wait for that process or end it, then run this again.",
                 ) from None
             time.sleep(_POLL_SECONDS)

@@ -1,5 +1,6 @@
 """Tables kept as one Parquet file per partition, each replaced whole or not at all."""
 
+import errno
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ class ParquetTable:
 
     @classmethod
     def at(cls, folder: Path | str) -> "ParquetTable":
+        """The table in `folder`: a local path, or a URL such as `s3://bucket/raw_records`."""
         return cls(UPath(folder))
 
     @property
     def name(self) -> str:
+        """What the table is called."""
         return self.folder.name
 
     def path(self, key: str | None = None) -> UPath:
@@ -80,7 +83,10 @@ class ParquetTable:
 
         Raises NotFoundError when none of them exists.
         """
-        names = [None] if keys is None and self.path().exists() else (keys or self.keys())
+        if keys is not None:
+            names: Sequence[str | None] = keys
+        else:
+            names = [None] if self.path().exists() else self.keys()
         paths = [path for name in names if (path := self.path(name)).exists()]
         if not paths:
             raise NotFoundError(
@@ -103,12 +109,21 @@ class ParquetTable:
             entry = json.loads((metadata.metadata or {})[_FOOTER])
         except FileNotFoundError:
             return None
-        except (pa.ArrowInvalid, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError) as error:
+            if isinstance(error, OSError) and not is_damage(error):
+                raise
             raise StoreDamagedError(
                 f"{path} is not a partition of {self.name} as it was written.",
                 "Delete the file and materialize the partition again.",
             ) from error
         return Footer(entry["key"], entry["digest"], metadata.num_rows, entry["stats"])
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a Parquet file was found torn or altered, and not merely out of reach."""
+    if isinstance(error, OSError):
+        return error.errno in (None, errno.EISDIR)
+    return isinstance(error, pa.ArrowInvalid)
 
 
 def _filesystem(folder: UPath) -> object:

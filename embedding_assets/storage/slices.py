@@ -48,6 +48,7 @@ class Footer:
     stats: Stats
 
     def to_json(self) -> str:
+        """The text that is stored beside the rows."""
         return json.dumps({"key": self.key, "digest": self.digest, "stats": self.stats})
 
 
@@ -64,6 +65,11 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def table_slice(table: pa.Table, digest: str, key: str | None = None, **stats: Any) -> Slice:
+def table_slice(
+    table: pa.Table,
+    digest: str,
+    key: str | None = None,
+    **stats: Any,  # noqa: ANN401 - any JSON value
+) -> Slice:
     """A slice of rows that are at hand already."""
     return Slice(key, digest, table.schema, table.to_batches, dict(stats))

@@ -1,8 +1,9 @@
 """Tables kept in DuckDB, slice by slice, each slice replaced in one transaction."""
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from embedding_assets.errors import NotFoundError, StoreDamagedError
 from embedding_assets.storage.duck import identifier, query_engine
+from embedding_assets.storage.files import named_errors
 from embedding_assets.storage.lock import locked
 from embedding_assets.storage.slices import Footer, Slice, Written
 
@@ -37,6 +39,7 @@ class DuckTables:
     def below(
         cls, data_dir: Path, lock_timeout_seconds: float = 300.0, query_memory_mb: int = 384
     ) -> "DuckTables":
+        """The tables of a data folder."""
         lock = data_dir / "locks" / "tables.lock"
         return cls(data_dir / "tables.duckdb", lock, lock_timeout_seconds, query_memory_mb)
 
@@ -55,21 +58,17 @@ class DuckTables:
 
         `slice_column` is the column whose value is the slice's key; without it the slice is the
         whole table. Columns are matched by name; the transaction either happens whole or not.
+        The rows are drawn before the lock is taken, so that no writer waits for a computation.
         """
         with self.open() as connection:
             stored = _footer(connection, name, part.key)
-            if stored is not None and stored.digest == part.digest:
-                return Written(stored, replaced=False)
-            connection.execute("BEGIN")
-            try:
-                rows = _replace(connection, name, part, slice_column)
-                footer = Footer(part.key, part.digest, rows, part.stats)
-                _remember(connection, name, footer)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            return Written(footer, replaced=True)
+        if stored is not None and stored.digest == part.digest:
+            return Written(stored, replaced=False)
+        with _drawn(part) as rows, self.open() as connection, _transaction(connection):
+            _replace(connection, name, part.key, rows, slice_column)
+            footer = Footer(part.key, part.digest, len(rows), part.stats)
+            _remember(connection, name, footer)
+        return Written(footer, replaced=True)
 
     def keep_only(self, name: str, slice_column: str, keys: Iterable[str]) -> list[str]:
         """Remove the slices of a table that are not among `keys`; the keys that went away."""
@@ -78,13 +77,13 @@ class DuckTables:
                 "SELECT key FROM _slices WHERE name = ? AND key IS NOT NULL", [name]
             ).fetchall()
             gone = sorted({key for (key,) in present} - set(keys))
+            rows = f"DELETE FROM {identifier(name)} WHERE {identifier(slice_column)} = ?"
             for key in gone:
-                connection.execute("BEGIN")
-                connection.execute(
-                    f"DELETE FROM {identifier(name)} WHERE {identifier(slice_column)} = ?", [key]
-                )
-                connection.execute("DELETE FROM _slices WHERE name = ? AND key = ?", [name, key])
-                connection.execute("COMMIT")
+                with _transaction(connection):
+                    connection.execute(rows, [key])
+                    connection.execute(
+                        "DELETE FROM _slices WHERE (name, key) = (?, ?)", [name, key]
+                    )
             return gone
 
     def forget_digests(self, name: str, keys: Iterable[str]) -> None:
@@ -129,28 +128,52 @@ class DuckTables:
             ) from error
 
 
+@contextmanager
+def _drawn(part: Slice) -> Iterator[pa.Table]:
+    """The rows of a slice, computed and mapped from a temporary file."""
+    with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
+        path = Path(folder) / "rows.arrow"
+        with named_errors(path), pa.OSFile(str(path), "wb") as file:
+            with pa.ipc.new_file(file, part.schema) as writer:
+                for batch in part.batches():
+                    writer.write_batch(batch)
+        with pa.memory_map(str(path)) as file:
+            yield pa.ipc.open_file(file).read_all()
+
+
+@contextmanager
+def _transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # a fatal error has ended the transaction already
+            connection.rollback()
+        raise
+    connection.commit()
+
+
 def _replace(
-    connection: "DuckDBPyConnection", name: str, part: Slice, slice_column: str | None
-) -> int:
+    connection: "DuckDBPyConnection",
+    name: str,
+    key: str | None,
+    rows: pa.Table,
+    slice_column: str | None,
+) -> None:
     table = identifier(name)
-    connection.register("incoming_schema", part.schema.empty_table())
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming_schema")
+    connection.register("incoming", rows)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming LIMIT 0")
     _add_new_columns(connection, table)
     if slice_column is None:
         connection.execute(f"DELETE FROM {table}")
     else:
-        connection.execute(f"DELETE FROM {table} WHERE {identifier(slice_column)} = ?", [part.key])
-    rows = 0
-    for batch in part.batches():
-        connection.register("incoming", batch)
-        connection.execute(f"INSERT INTO {table} BY NAME FROM incoming")
-        rows += len(batch)
-    return rows
+        connection.execute(f"DELETE FROM {table} WHERE {identifier(slice_column)} = ?", [key])
+    connection.execute(f"INSERT INTO {table} BY NAME FROM incoming")
 
 
 def _add_new_columns(connection: "DuckDBPyConnection", table: str) -> None:
     stored = {row[0] for row in connection.execute(f"DESCRIBE {table}").fetchall()}
-    for column, kind, *_ in connection.execute("DESCRIBE FROM incoming_schema").fetchall():
+    for column, kind, *_ in connection.execute("DESCRIBE FROM incoming").fetchall():
         if column not in stored:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(column)} {kind}")
 

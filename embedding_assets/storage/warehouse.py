@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from embedding_assets.storage.duck import identifier, query_engine, quoted
+from embedding_assets.errors import NotFoundError
+from embedding_assets.storage.duck import identifier, only, query_engine, quoted
 from embedding_assets.storage.files import published
 from embedding_assets.storage.tables import DuckTables
 
@@ -48,12 +49,28 @@ class Warehouse:
                     source.execute("CHECKPOINT warehouse")
                 finally:
                     source.execute("DETACH warehouse")
+            # Left by whoever opened the old file for writing; it would make the new one unreadable.
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+
+    def read(self, name: str) -> pa.Table:
+        """All rows of an asset as last published, without waiting for any writer.
+
+        Raises NotFoundError when nothing was published yet.
+        """
+        import duckdb
+
+        if not self.path.exists():
+            raise NotFoundError(f"{self.path} does not exist yet.", "Materialize an asset first.")
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
 
     def _view(self, name: str, schema: pa.Schema) -> str:
         folder = (self.assets_dir / name).resolve()
         if not any(folder.glob("*.parquet")):
             return _empty_view(name, schema)
-        rows = f"read_parquet({quoted(folder / '*.parquet')}, union_by_name = true)"
+        files = Path(only(folder)) / "*.parquet"
+        rows = f"read_parquet({quoted(files)}, union_by_name = true)"
         return f"CREATE VIEW warehouse.{identifier(name)} AS FROM {rows}"
 
 

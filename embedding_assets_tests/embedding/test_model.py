@@ -17,7 +17,7 @@ from embedding_assets.embedding.precision import PrecisionReport
 from embedding_assets.errors import ModelChangedError, ModelDamagedError, ModelLoadError
 from embedding_assets_tests.embedding import models
 
-REPORT = PrecisionReport("", "float32", "packed", 1.0, None, None, None, 0, "")
+REPORT = PrecisionReport(content_sha256="", precision="float32", backend="packed", min_cosine=1.0)
 
 
 @pytest.fixture
@@ -165,9 +165,8 @@ from pathlib import Path
 from embedding_assets.embedding import model, precision, transformer
 assert not {{"torch", "transformers", "tokenizers"}} & set(sys.modules)
 files = model.resolve_model(model.DEFAULT_MODEL, Path({str(tmp_path)!r}))
-report = precision.PrecisionReport(
-    files.content_sha256, "float32", "packed", 1.0, None, None, None, 0, ""
-)
+measured = precision.Measurement(float32_deviation=0.0)
+report = precision.choose(files, measured, "auto")
 model.load_encoder(files, report).encode(["wine"])
 assert not {{"transformers", "sentence_transformers"}} & set(sys.modules)
 """

@@ -1,0 +1,25 @@
+"""python -m embedding_assets.benchmarks NAME: the peers and us, same data and machine, one run."""
+
+import argparse
+import sys
+
+from embedding_assets.benchmarks import embed
+from embedding_assets.errors import EmbeddingAssetsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark that `arguments` name; 0 when it ran, 1 after a named failure."""
+    parser = argparse.ArgumentParser(prog="python -m embedding_assets.benchmarks")
+    benchmarks = parser.add_subparsers(required=True, metavar="NAME")
+    embed.add_options(benchmarks.add_parser("embed", help=embed.__doc__))
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except EmbeddingAssetsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
