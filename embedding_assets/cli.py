@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.errors import EmbeddingAssetsError
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
@@ -54,9 +54,9 @@ def embed(
     as_json: AsJson = False,
 ) -> None:
     """Embed the accounts of one file of order records."""
+    settings = _settings()
     from embedding_assets.records.processor import EmbeddingProcessor
 
-    settings = _settings()
     processor = EmbeddingProcessor(
         model or settings.model.name,
         settings.data_dir,
@@ -125,10 +125,7 @@ def quarantine_list(
     """Show rows that could not be used, with the reason."""
     from embedding_assets.report import quarantine_text
 
-    try:
-        rows = _workspace().tables.read("quarantined_records").to_pylist()
-    except NotFoundError:
-        rows = []
+    rows = _workspace().table_rows("quarantined_records").to_pylist()
     _print(rows if as_json else (rows[:limit], len(rows)), quarantine_text, as_json)
 
 
@@ -199,17 +196,20 @@ class _Progress:
 
 def _settings() -> Any:
     from embedding_assets.logs import configure_logs
+    from embedding_assets.memory import require_address_space
     from embedding_assets.settings import load_settings
 
+    require_address_space()  # before anything large is imported
     loaded = load_settings()
     configure_logs(loaded.log.format, loaded.log.level)
     return loaded
 
 
 def _workspace() -> "Workspace":
+    settings = _settings()
     from embedding_assets.workspace import open_workspace
 
-    return open_workspace(_settings())
+    return open_workspace(settings)
 
 
 def _embed_text(report: Any) -> str:

@@ -7,8 +7,6 @@ from embedding_assets.defs import automation
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
-_workspace = WorkspaceResource()
-
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(package),
     asset_checks=dg.load_asset_checks_from_package_module(package),
@@ -17,8 +15,8 @@ defs = dg.Definitions(
     sensors=[automation.record_files_changed, automation.run_failed],
     executor=dg.in_process_executor,
     resources={
-        "workspace": _workspace,
-        "parquet": ParquetIOManager(workspace=_workspace),
-        "duckdb": DuckDBIOManager(workspace=_workspace),
+        "workspace": WorkspaceResource(),
+        "parquet": ParquetIOManager(),
+        "duckdb": DuckDBIOManager(),
     },
 )

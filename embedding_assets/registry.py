@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -182,7 +182,7 @@ class Registry:
             if process.startswith(here) and not is_alive(int(process.removeprefix(here))):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def _lock(self, timeout_seconds: float = 120) -> Any:
+    def _lock(self, timeout_seconds: float = 120) -> AbstractContextManager[None]:
         return locked(self.data_dir / "locks" / "registry.lock", timeout_seconds)
 
     @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.errors import EmbeddingAssetsError
 from embedding_assets.records.plan import AssetPlan, Plan
 from embedding_assets.settings import PREFIX, Group, Settings
 from embedding_assets.storage.lock import holder
@@ -205,10 +205,7 @@ def _materialize(select: str, partition_range: str | None) -> None:
 
 
 def _quarantined(workspace: Workspace) -> list[dict[str, Any]]:
-    try:
-        return workspace.tables.read("quarantined_records").to_pylist()
-    except NotFoundError:
-        return []
+    return workspace.table_rows("quarantined_records").to_pylist()
 
 
 def _stored_vectors(workspace: Workspace) -> dict[str, int]:

@@ -3,9 +3,10 @@
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,6 +16,7 @@ from pydantic_settings import (
 from pydantic_settings import (
     SettingsError as SourceError,
 )
+from yaml import YAMLError
 
 from embedding_assets.errors import SettingsError
 
@@ -24,6 +26,8 @@ DEFAULT_CONFIG = Path("embedding_assets.yaml")
 
 
 class Group(BaseModel):
+    """Settings that belong together; unknown names are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -151,6 +155,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the YAML file; nothing else."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, config_file())
 
     @property
@@ -176,20 +181,20 @@ def config_file() -> Path | None:
     return Path(named)
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(**overrides: object) -> Settings:
     """The validated settings of this process.
 
     Raises SettingsError naming each wrong setting, where it was read and what is allowed.
     """
     _refuse_unknown_variables()
     try:
-        return Settings(**overrides)
+        return Settings.model_validate(overrides)
     except ValidationError as error:
         raise SettingsError(
             "; ".join(_explain(problem) for problem in error.errors()) + ".",
             f"Mend the YAML file ({config_file() or 'none in use'}) or the environment.",
         ) from None
-    except (SourceError, ValueError) as error:
+    except (SourceError, YAMLError, ValueError) as error:
         raise SettingsError(
             f"The settings cannot be read: {error}.", "Mend the YAML file or the environment."
         ) from error
@@ -220,7 +225,7 @@ def setting_names() -> list[str]:
     return names
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: ErrorDetails) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"'{where}' is not a setting"

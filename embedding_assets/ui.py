@@ -62,6 +62,8 @@ def servers(dagster_port: int, mlflow_port: int) -> dict[str, list[str]]:
 def _serve(commands: dict[str, list[str]]) -> None:
     environment = {**os.environ, **_QUIET}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A shell's background job starts with SIGINT ignored, and its children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     running = {
         url: subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True)
         for url, command in commands.items()
@@ -93,7 +95,8 @@ def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]") -> None
 def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
     for process in processes:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
+            stop = signal.SIGINT if "dagster" in process.args else signal.SIGTERM
+            os.killpg(process.pid, stop)
     for process in processes:
         try:
             process.wait(timeout=15)

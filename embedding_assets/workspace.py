@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.embedding.encoder import Counts, Encoder
+from embedding_assets.embedding.first_use import remember, require_unchanged
 from embedding_assets.embedding.model import (
     ModelFiles,
     encoder_fingerprint,
@@ -19,6 +20,7 @@ from embedding_assets.embedding.model import (
 from embedding_assets.embedding.precision import PrecisionReport, pin
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import ModelChangedError, NotFoundError
+from embedding_assets.memory import require_address_space
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
 from embedding_assets.records.days import RecordDays
 from embedding_assets.records.embed import embedding_schema, wide_schema
@@ -73,7 +75,11 @@ class Workspace:
         )
 
     def ensure(self) -> "Workspace":
-        """Create the data folder or check its schema version. Raises StoreVersionError."""
+        """Create the data folder or check its schema version.
+
+        Raises StoreVersionError, NotEnoughMemoryError.
+        """
+        require_address_space()
         ensure_store(self.data_dir)
         return self
 
@@ -91,6 +97,13 @@ class Workspace:
         return DuckTables.below(
             self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb
         )
+
+    def table_rows(self, asset: str) -> pa.Table:
+        """All rows of an asset kept in DuckDB; none while it was never made."""
+        try:
+            return self.tables.read(asset)
+        except NotFoundError:
+            return DUCKDB_ASSETS[asset].empty_table()
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -172,7 +185,9 @@ class Workspace:
     @cached_property
     def model(self) -> ModelFiles:
         """The configured model's files, checked. Raises ModelLoadError, ModelDamagedError."""
-        return resolve_model(self.settings.model.name, self.models_dir)
+        model = resolve_model(self.settings.model.name, self.models_dir)
+        require_unchanged(model, self.models_dir)
+        return model
 
     @cached_property
     def precision(self) -> PrecisionReport:
@@ -196,8 +211,12 @@ class Workspace:
         Raises ModelChangedError when the stored embeddings are another model's.
         """
         self.require_live_model()
-        model = self.settings.model
-        return load_encoder(self.model, self.precision, device=model.device, threads=model.threads)
+        options = self.settings.model
+        encoder = load_encoder(
+            self.model, self.precision, device=options.device, threads=options.threads
+        )
+        remember(self.model, self.models_dir)
+        return encoder
 
     @cached_property
     def vectors(self) -> VectorStore:

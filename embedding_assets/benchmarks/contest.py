@@ -90,8 +90,16 @@ def _answer(order: str, embed: Embed, texts: list[str], scratch: Path) -> float 
     if order == "vectors":
         np.save(scratch / "vectors.npy", embed(texts))
         return str(scratch / "vectors.npy")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform == "linux" else 1024**2)
+    return _peak_mb()
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    # On Linux ru_maxrss starts from the parent's memory, VmHWM from nothing.
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def _seconds(embed: Embed, texts: list[str]) -> float:

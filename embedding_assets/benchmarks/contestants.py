@@ -61,7 +61,9 @@ def openvino(folder: Path, scratch: Path) -> Embed:
     def embed(texts: list[str]) -> Vectors:
         results: dict[int, Vectors] = {}
         queue = ov.AsyncInferQueue(compiled)
-        queue.set_callback(lambda request, key: results.update({key: request.results[0].copy()}))
+        queue.set_callback(
+            lambda request, key: results.update({key: request.get_output_tensor(0).data.copy()})
+        )
         order, batches = _batches(reader, texts)
         for key, (ids, mask) in enumerate(batches):
             queue.start_async({"input_ids": ids, "attention_mask": mask}, key)
@@ -141,6 +143,7 @@ def _ours(folder: Path, scratch: Path, precision: str) -> Embed:
 
 def _exported(folder: Path) -> tuple[Any, Any]:
     """The network of a mean-pooled model with its tokenizer, which cuts as plain `encode` does."""
+    import torch
     from transformers import AutoModel
 
     from embedding_assets.embedding.folder import read_layout
@@ -150,8 +153,19 @@ def _exported(folder: Path) -> tuple[Any, Any]:
     tokenizer = read_tokenizer(layout.transformer)
     tokenizer.enable_truncation(layout.window + tokenizer.num_special_tokens_to_add(False))
     tokenizer.enable_padding()
-    network = AutoModel.from_pretrained(str(layout.transformer), return_dict=False)
-    return network.eval(), tokenizer
+    bert = AutoModel.from_pretrained(str(layout.transformer), attn_implementation="eager").eval()
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bert = bert
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask)
+            tokens: torch.Tensor = hidden.last_hidden_state
+            return tokens
+
+    return Network().eval(), tokenizer
 
 
 def _batches(

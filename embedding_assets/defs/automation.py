@@ -12,7 +12,6 @@ import structlog
 from dagster import DagsterRunStatus, RunsFilter
 
 from embedding_assets.defs.maintenance import vector_store
-from embedding_assets.defs.partitions import days
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.records.inventory import Inventory
@@ -32,7 +31,6 @@ _automation = load_settings().automation
 records_job = dg.define_asset_job(
     "records",
     selection=dg.AssetSelection.groups("records"),
-    partitions_def=days,
     description="Order records to account embeddings, for any days, in one run.",
 )
 
@@ -75,9 +73,7 @@ def backfill_records(
     opened = workspace.open()
     today = context.scheduled_execution_time.astimezone(UTC).date()
     first = today - timedelta(days=opened.settings.automation.lookback_days - 1)
-    states = day_states(
-        opened.days, opened.day_tables, opened.inventory(), opened.known_fingerprint
-    )
+    states = opened.day_states(opened.inventory())
     wanted = sorted({state.day for state in states if not state.is_fresh and state.day >= first})
     if not wanted:
         return dg.SkipReason(f"Every day since {first} that has records is fresh.")

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.resources import configured_workspace
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, Written
 from embedding_assets.workspace import Workspace
@@ -18,10 +18,8 @@ class SliceIOManager(dg.ConfigurableIOManager):
     memory; a slice whose digest is stored already is not computed at all.
     """
 
-    workspace: dg.ResourceDependency[WorkspaceResource]
-
     def handle_output(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
-        workspace = self.workspace.open()
+        workspace = configured_workspace()
         written = []
         for part in [obj] if isinstance(obj, Slice) else obj:
             written.append(self.write(workspace, context, part))
@@ -42,7 +40,7 @@ class ParquetIOManager(SliceIOManager):
         return workspace.table(context.asset_key.path[-1]).write(part)
 
     def load_input(self, context: dg.InputContext) -> ParquetTable:
-        return self.workspace.open().table(context.asset_key.path[-1])
+        return configured_workspace().table(context.asset_key.path[-1])
 
 
 class DuckDBIOManager(SliceIOManager):
@@ -56,7 +54,7 @@ class DuckDBIOManager(SliceIOManager):
         return workspace.tables.write(context.asset_key.path[-1], part, column)
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
-        return self.workspace.open().tables.read(context.asset_key.path[-1])
+        return configured_workspace().table_rows(context.asset_key.path[-1])
 
 
 def _describe_partition(context: dg.OutputContext, written: Written) -> None:

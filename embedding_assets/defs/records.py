@@ -9,7 +9,6 @@ from embedding_assets.defs.partitions import days, history_window
 from embedding_assets.defs.pictures import cuisine_map, length_histogram
 from embedding_assets.defs.policy import record_asset
 from embedding_assets.defs.resources import WorkspaceResource
-from embedding_assets.errors import NotFoundError
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
 from embedding_assets.records.days import clean_slices, embedding_slices, raw_slices, text_slices
 from embedding_assets.records.inventory import INVENTORY_SCHEMA
@@ -68,10 +67,7 @@ def quarantined_records(workspace: WorkspaceResource) -> Slices:
     opened = workspace.open()
     inventory = opened.inventory()
     opened.tables.keep_only("quarantined_records", "source_file", inventory.files())
-    try:
-        attempts = attempts_of(opened.tables.read("quarantined_records"))
-    except NotFoundError:
-        attempts = {}
+    attempts = attempts_of(opened.table_rows("quarantined_records"))
     return Slices(quarantine_slices(opened.days, inventory, attempts))
 
 
@@ -163,7 +159,7 @@ def _logged(
     """The same slices; what they cost becomes one MLflow run, which the materialization links."""
     version = workspace.model_version
     asset = context.asset_key.path[-1]
-    tags = {"dagster_run_id": context.run_id}
+    tags = {"dagster_run_id": context.run.run_id}
     with workspace.registry.vector_run(asset, version, _model_settings(workspace), tags) as run:
         context.add_asset_metadata(
             {"model": str(version), "mlflow_run": dg.MetadataValue.url(run.link)}

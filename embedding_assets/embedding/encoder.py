@@ -36,7 +36,7 @@ class Encoding:
 
 
 class Encoder(Protocol):
-    """Anything that turns texts into unit vectors; equal fingerprint and text give equal vectors."""
+    """What turns texts into unit vectors; equal fingerprint and text give equal vectors."""
 
     @property
     def fingerprint(self) -> str:
@@ -75,11 +75,13 @@ class HashingEncoder:
         self.fingerprint = hashlib.sha256(f"hashing:{dimension}:{window}".encode()).hexdigest()
 
     def encode(self, texts: Sequence[str]) -> Encoding:
+        """The hashed words of each text; a text without words has a vector too."""
         tokens = self.count_tokens(texts)
         vectors = np.stack([self._vector(text) for text in texts]) if texts else self._empty()
         return Encoding(vectors, tokens, np.maximum(1, -(-tokens // self.window)))
 
     def count_tokens(self, texts: Sequence[str]) -> Counts:
+        """int32 [n]: the words of each text."""
         return np.array([len(_words(text)) for text in texts], dtype=np.int32)
 
     def _empty(self) -> Vectors:

@@ -18,9 +18,10 @@ from embedding_assets.errors import ModelLoadError
 if TYPE_CHECKING:
     from torch import Tensor, dtype
 
-STEP = 16
-"""Windows are padded to a multiple of this: off it, torch's softmax takes up to five times longer
-(its vector loop leaves the tail to scalar code)."""
+_STEPS = {"bfloat16": 16, "float32": 2}
+"""What the lengths of windows are padded to a multiple of. In bfloat16 torch's softmax takes up to
+five times longer off a multiple of 16 (its vector loop leaves the tail to scalar code); in float32
+the products dominate, and each token of padding costs more than that."""
 
 _GELU = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
@@ -43,21 +44,20 @@ def supports(layout: Layout) -> bool:
 class PackedBert:
     """The network, its weights in one precision and laid out for this processor."""
 
-    step = STEP
-
     def __init__(self, layout: Layout, precision: str) -> None:
         import torch
 
         self._heads = int(layout.config["num_attention_heads"])
         self._eps = float(layout.config["layer_norm_eps"])
         self._pooling = layout.pooling
+        self.step = _STEPS[precision]
         self._precision = torch.bfloat16 if precision == "bfloat16" else torch.float32
         weights = _read_weights(layout)
         self._words = weights["embeddings.word_embeddings.weight"].clone()
-        self._positions = (
-            weights["embeddings.position_embeddings.weight"]
-            + weights["embeddings.token_type_embeddings.weight"][0]
-        )
+        positions = weights["embeddings.position_embeddings.weight"]
+        positions = positions + weights["embeddings.token_type_embeddings.weight"][0]
+        # Padding may reach beyond the last position.
+        self._positions = torch.nn.functional.pad(positions, (0, 0, 0, self.step))
         self._norm = _Norm(weights, "embeddings.LayerNorm", torch.float32, self._eps)
         gelu = _GELU[layout.config["hidden_act"]]
         self._layers = [
@@ -70,7 +70,7 @@ class PackedBert:
         import torch
 
         with torch.inference_mode():
-            ids, inside = _padded(windows)
+            ids, inside = _padded(windows, self.step)
             x = self._words[ids].add_(self._positions[: ids.shape[1]])
             x = self._norm(x).to(self._precision)
             mask = torch.zeros(inside.shape, dtype=self._precision)
@@ -172,12 +172,12 @@ def _read_weights(layout: Layout) -> "dict[str, Tensor]":
     return {name.removeprefix("bert."): tensor.float() for name, tensor in weights.items()}
 
 
-def _padded(windows: Sequence[Ids]) -> "tuple[Tensor, Tensor]":
+def _padded(windows: Sequence[Ids], step: int) -> "tuple[Tensor, Tensor]":
     """int64 ids [n, l] padded with 0, and bool [n, l]: which of them are tokens."""
     import torch
 
     lengths = np.array([len(ids) for ids in windows])
-    width = -(-int(lengths.max()) // STEP) * STEP
+    width = -(-int(lengths.max()) // step) * step
     inside = np.arange(width) < lengths[:, None]
     padded = np.zeros(inside.shape, dtype=np.int64)
     padded[inside] = np.concatenate(windows)

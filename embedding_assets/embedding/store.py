@@ -18,14 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embedding_assets.embedding.encoder import Counts, Encoder, Encoding, Vectors
-from embedding_assets.errors import ModelError, StoreDamagedError
+from embedding_assets.errors import ModelDamagedError, ModelError, StoreDamagedError
 from embedding_assets.storage.files import published
 from embedding_assets.storage.lock import locked
 from embedding_assets.storage.parquet import is_damage
 
 _KEY_BYTES = 32
 _ROW_GROUP = 2_048
-_FULL_BYTES = 256_000_000
+_FULL_BYTES = 128_000_000
+"""Segments of this size are not merged again, so that the oldest vectors can be dropped alone."""
 Keys = npt.NDArray[np.bytes_]
 
 
@@ -113,7 +114,7 @@ class VectorStore:
     def put(self, keys: Keys, encoding: Encoding) -> None:
         """Store vectors durably; keys that are stored already do no harm.
 
-        Raises OutputError subclasses, with nothing stored.
+        Raises ModelDamagedError and OutputError subclasses, with nothing stored.
         """
         if not len(keys):
             return
@@ -122,6 +123,11 @@ class VectorStore:
                 f"{len(keys)} keys of dimension {self.dimension} "
                 f"but vectors of shape {encoding.vectors.shape}.",
                 "Use the store of the encoder that made the vectors.",
+            )
+        if not np.isfinite(encoding.vectors).all():
+            raise ModelDamagedError(
+                "The model gave vectors that are not numbers; none of them was stored.",
+                "Copy the model again; its weights may be damaged.",
             )
         self._publish([self._batch(keys, encoding)], self._schema)
 
@@ -171,16 +177,18 @@ class VectorStore:
             if (self.folder / name).stat().st_size < _FULL_BYTES
         ]
         moved = places[np.isin(places[:, 0], small)]
-        merged = -(-len(moved) // self._full_rows())
-        if len(small) <= merged:
+        full = self._full_rows()
+        parts = [moved[start : start + full] for start in range(0, len(moved), full)]
+        if len(small) <= len(parts):
             return 0
-        for part in np.array_split(moved, merged):
-            self._publish(self._rows_at(part), self._stored_schema())
+        for part in parts:
+            rows = pa.Table.from_batches(self._rows_at(part)).combine_chunks()
+            self._publish(rows.to_batches(), rows.schema)
         for number, name in enumerate(list(self._segments)):
             if number in small:
                 (self.folder / name).unlink(missing_ok=True)
         self.refresh()
-        return len(small) - merged
+        return len(small) - len(parts)
 
     def __len__(self) -> int:
         self.refresh()
@@ -227,10 +235,6 @@ class VectorStore:
                 raise self._damaged(name, error) from error
             raise
 
-    def _stored_schema(self) -> pa.Schema:
-        with self._reader(next(iter(self._segments))) as file:
-            return file.schema_arrow
-
     def _full_rows(self) -> int:
         """How many rows fill a segment, by what is stored."""
         if not self._segments:
@@ -260,11 +264,16 @@ class VectorStore:
 
     def _rows(self, name: str, rows: npt.NDArray[np.int64]) -> pa.Table:
         """The given rows of a segment, reading only the row groups they lie in."""
-        columns = ["tokens", "windows", "vector"]
-        groups, group_of = np.unique(rows // _ROW_GROUP, return_inverse=True)
         with self._reader(name) as file:
-            table = file.read_row_groups(groups.tolist(), columns=columns)
-        return table.take(pa.array(group_of * _ROW_GROUP + rows % _ROW_GROUP))
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            starts = np.cumsum([0, *sizes])
+            groups, group_of = np.unique(
+                np.searchsorted(starts, rows, side="right") - 1, return_inverse=True
+            )
+            table = file.read_row_groups(groups.tolist(), ["tokens", "windows", "vector"])
+        read = np.take(sizes, groups)
+        begins = np.cumsum(read) - read - starts[groups]
+        return table.take(pa.array(begins[group_of] + rows))
 
     def _rows_at(self, places: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """The stored rows at `places`, segment by segment."""
@@ -345,17 +354,19 @@ def keep_within_budget(root: Path, budget_bytes: int, live: str | None = None) -
         models = segments = 0
         for folder in folders:
             if folder.name != live and _size(root) > budget_bytes:
-                models += any([_drop(path) for path in folder.glob("*.parquet")])
+                models += _drop(folder.glob("*.parquet")) > 0
         for path in sorted(root.glob("*/*.parquet"), key=lambda path: path.name):
             if _size(root) > budget_bytes:
-                segments += _drop(path)
+                segments += _drop([path])
         merged = sum(VectorStore(root, folder.name, 0).compact() for folder in folders)
         return Upkeep(merged, models, segments, _size(root))
 
 
-def _drop(path: Path) -> bool:
-    path.unlink(missing_ok=True)
-    return True
+def _drop(paths: Iterable[Path]) -> int:
+    dropped = list(paths)
+    for path in dropped:
+        path.unlink(missing_ok=True)
+    return len(dropped)
 
 
 def _size(root: Path) -> int:

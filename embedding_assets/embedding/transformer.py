@@ -143,7 +143,7 @@ def run_network(network: Network, windows: Sequence[Ids]) -> Vectors:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    signs = ("can't allocate memory", "out of memory", "bad_alloc", "DefaultCPUAllocator")
+    signs = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a primitive")
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 

@@ -1,7 +1,7 @@
 """The day partitions of records: how each day's rows follow from what stands before it."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,7 @@ from embedding_assets.embedding.encoder import Encoder
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.records.clean import CLEAN_CODE, CLEAN_SCHEMA, DayRange, clean
 from embedding_assets.records.embed import embed_accounts, embedding_digest, embedding_schema
-from embedding_assets.records.inventory import Inventory, require_readable
+from embedding_assets.records.inventory import FileDay, Inventory, require_readable
 from embedding_assets.records.source import RAW_SCHEMA, RecordFile, list_record_files, read_raw
 from embedding_assets.records.text import (
     TEXT_SCHEMA,
@@ -56,25 +56,26 @@ class RecordDays:
 
 
 def raw_digest(inventory: Inventory, day: date) -> str:
+    """The digest of a day's raw records."""
     return digest_of("raw_records", inventory.day_digest(day))
 
 
 def clean_digest(inventory: Inventory, day: date) -> str:
+    """The digest of the clean records made of a day's raw ones."""
     return digest_of("cleaned_records", CLEAN_CODE, raw_digest(inventory, day))
 
 
 def raw_slices(days: RecordDays, inventory: Inventory, keys: Iterable[str]) -> Iterator[Slice]:
     """For each day: the rows of all files that belong to it, text as it stands (RAW_SCHEMA).
 
-    Raises UnreadableInputError for a day of which a file cannot be read any more.
+    Drawing the rows of a day raises UnreadableInputError when one of its files cannot be read any
+    more; a day that is stored as it should be is not drawn, and stays.
     """
     files = {file.name: file for file in list_record_files(days.source)}
     for key in sorted(keys):
         day = date.fromisoformat(key)
-        entries = inventory.of_day(day)
-        require_readable(entries)
-        of_day = [files[entry.file] for entry in entries]
-        yield Slice(key, raw_digest(inventory, day), RAW_SCHEMA, _raw_reader(days, of_day, day))
+        reader = _raw_reader(days, files, inventory.of_day(day), day)
+        yield Slice(key, raw_digest(inventory, day), RAW_SCHEMA, reader)
 
 
 def clean_slices(days: RecordDays, raw: ParquetTable, keys: Iterable[str]) -> Iterator[Slice]:
@@ -135,14 +136,12 @@ def history(
     any day in [first, last] needs.
     """
     present = set(cleaned.keys())
-    from_source = [
-        day
-        for day in sorted(needed)
-        if day in inventory.days() and (day.isoformat() not in present or is_stale(day))
-    ]
+    stale = {day for day in needed if day.isoformat() not in present or is_stale(day)}
+    replaced = {day.isoformat() for day in stale}
     with tempfile.TemporaryDirectory(prefix="embedding_assets-") as scratch:
+        from_source = sorted(stale & inventory.days())
         spare = _clean_from_source(days, inventory, from_source, Path(scratch))
-        replaced = {day.isoformat() for day in from_source}
+        spared = set(spare.keys())
 
         @contextmanager
         def open_records(first: date, last: date) -> "Iterator[DuckDBPyConnection]":
@@ -153,7 +152,7 @@ def history(
             with query_engine(days.query_memory_mb) as connection:
                 parts = [
                     *_datasets(cleaned, (keys & present) - replaced),
-                    *_datasets(spare, keys & replaced),
+                    *_datasets(spare, keys & spared),
                 ]
                 connection.register("records", ds.dataset(parts) if parts else _NOTHING)
                 yield connection
@@ -178,12 +177,13 @@ def _clean_from_source(
 
 
 def _raw_reader(
-    days: RecordDays, files: list[RecordFile], day: date
+    days: RecordDays, files: Mapping[str, RecordFile], entries: list[FileDay], day: date
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
-        for file in files:
+        require_readable(entries)
+        for entry in entries:
             with query_engine(days.query_memory_mb) as connection:
-                yield from read_raw(connection, file, day)
+                yield from read_raw(connection, files[entry.file], day)
 
     return read
 

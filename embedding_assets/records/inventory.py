@@ -59,6 +59,7 @@ class Inventory:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "Inventory":
+        """The inventory that `to_table` gave."""
         return cls(tuple(FileDay(**row) for row in table.to_pylist()))
 
     def to_table(self) -> pa.Table:
@@ -67,8 +68,9 @@ class Inventory:
 
     @property
     def digest(self) -> str:
-        """Changes whenever any file's rows change."""
-        return digest_of("record_files", sorted(map(_content, self.entries)))
+        """Changes whenever a file is touched, so that it is not read again, or its rows change."""
+        stamps = ((e.size, e.modified_ns, e.error, *_content(e)) for e in self.entries)
+        return digest_of("record_files", sorted(stamps, key=str))
 
     def days(self) -> set[date]:
         """The days on which any file has rows."""
@@ -144,23 +146,25 @@ def _is_unchanged(file: RecordFile, entry: FileDay) -> bool:
 def _read(
     connection: "DuckDBPyConnection", file: RecordFile, before: list[FileDay]
 ) -> list[FileDay]:
-    stamp = {"size": file.size, "modified_ns": file.modified_ns}
+    empty = FileDay(file.name, file.size, file.modified_ns, day=None, rows=0, digest="")
     try:
-        return [FileDay(file.name, **stamp, **row) for row in _days(connection, file)]
+        found = _days(connection, file)
     except InputError as error:
-        kept = [replace(entry, **stamp, error=str(error)) for entry in before]
-        return kept or [FileDay(file.name, **stamp, day=None, rows=0, digest="", error=str(error))]
+        return [
+            replace(entry, size=file.size, modified_ns=file.modified_ns, error=str(error))
+            for entry in before or [empty]
+        ]
+    return [replace(empty, day=day, rows=n, digest=digest) for day, n, digest in found] or [empty]
 
 
-def _days(connection: "DuckDBPyConnection", file: RecordFile) -> list[dict[str, object]]:
+def _days(connection: "DuckDBPyConnection", file: RecordFile) -> list[tuple[date | None, int, str]]:
     text = ", ".join(f"coalesce({name}, chr(30))" for name in RECORD_COLUMNS)
     query = f"""
         SELECT day, count(*), sum(CAST(md5_number_lower(concat_ws(chr(31), {text})) AS HUGEINT))
         FROM ({raw_records_sql(file.path, file.name)}) GROUP BY day ORDER BY day"""
     with readable(file.path):
         rows = connection.execute(query).fetchall()
-    found = [{"day": day, "rows": n, "digest": f"{total:x}"} for day, n, total in rows]
-    return found or [{"day": None, "rows": 0, "digest": ""}]
+    return [(day, n, f"{total:x}") for day, n, total in rows]
 
 
 def _content(entry: FileDay) -> tuple[str, str, int, str]:

@@ -90,9 +90,8 @@ def item_slice(
 def _newest_days(embeddings: ParquetTable, keys: list[str]) -> pa.Table:
     with query_engine() as connection:
         connection.register("embeddings", embeddings.dataset(keys))
-        return connection.sql(
-            "SELECT account_id, CAST(max(day) AS VARCHAR) AS day FROM embeddings GROUP BY account_id"
-        ).to_arrow_table()
+        newest = "SELECT account_id, CAST(max(day) AS VARCHAR) AS day FROM embeddings GROUP BY ALL"
+        return connection.sql(newest).to_arrow_table()
 
 
 def _require_one_model(footers: dict[str, Footer], fingerprint: str) -> None:

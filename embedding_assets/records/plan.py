@@ -35,6 +35,7 @@ class DayState:
 
     @property
     def is_fresh(self) -> bool:
+        """Whether a run would leave it as it is."""
         return self.state == "fresh"
 
 
@@ -85,7 +86,9 @@ class Plan:
 class TokenCounter(Protocol):
     """Counts tokens; see `Encoder.count_tokens`."""
 
-    def __call__(self, texts: list[str], /) -> Counts: ...
+    def __call__(self, texts: list[str], /) -> Counts:
+        """int32 [n]: the tokens of each text."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One file of order records to one file of account embeddings, without Dagster."""
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ class EmbeddingProcessor:
         self.history_days = history_days
         self.query_memory_mb = query_memory_mb
         self._model = model
-        self._options = {"precision": precision, "device": device, "threads": threads}
+        self._precision, self._device, self._threads = precision, device, threads
 
     @cached_property
     def encoder(self) -> "Encoder":
@@ -86,9 +87,17 @@ class EmbeddingProcessor:
         """
         if not isinstance(self._model, str):
             return self._model
-        from embedding_assets.embedding.model import open_encoder
+        from embedding_assets.embedding.first_use import remember, require_unchanged
+        from embedding_assets.embedding.model import load_encoder, resolve_model
+        from embedding_assets.embedding.precision import pin
 
-        return open_encoder(self._model, self.data_dir / "models", **self._options)
+        models_dir = self.data_dir / "models"
+        model = resolve_model(self._model, models_dir)
+        require_unchanged(model, models_dir)
+        report = pin(model, models_dir, self._precision)
+        encoder = load_encoder(model, report, device=self._device, threads=self._threads)
+        remember(model, models_dir)
+        return encoder
 
     @cached_property
     def vectors(self) -> "VectorStore":
@@ -117,6 +126,7 @@ class EmbeddingProcessor:
         source, output = Path(input_path), Path(output_path)
         query = raw_records_sql(source)
         check_writable(output)
+        _refuse_input_as_target(source, output)
         with ExitStack() as stack:
             work = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="embedding_assets-"))
@@ -125,7 +135,7 @@ class EmbeddingProcessor:
             with readable(source):
                 raw = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
                 records, bad = _part(raw, work)
-            quarantine = _publish_quarantine(work / "bad.parquet", output) if bad else None
+            quarantine = _publish_quarantine(work / "bad.parquet", output, is_empty=not bad)
             _refuse_nothing(source, records, bad, quarantine)
             accounts, distinct = _load(connection, work / "good.parquet")
             if on_start:
@@ -150,7 +160,7 @@ class EmbeddingProcessor:
         on_progress: Progress | None,
     ) -> None:
         texts = account_texts(connection, history_days=self.history_days, batch_rows=_BATCH_TEXTS)
-        schema = wide_schema(self.encoder.dimension)
+        schema = wide_schema(self.vectors.dimension)  # the store's version is checked first
         with published(output) as staged, pq.ParquetWriter(staged, schema) as writer:
             for batch in embed_accounts(texts, self.encoder, self.vectors, stats, on_progress):
                 writer.write_batch(to_wide(batch))
@@ -202,11 +212,22 @@ def _load(connection: "DuckDBPyConnection", good: Path) -> tuple[int, int]:
     return accounts, rows
 
 
-def _publish_quarantine(bad: Path, output: Path) -> Path:
+def _publish_quarantine(bad: Path, output: Path, *, is_empty: bool) -> Path | None:
+    """Put the bad rows beside the output; those of an earlier run go away."""
     target = output.with_suffix(".quarantined.parquet")
+    if is_empty:
+        target.unlink(missing_ok=True)
+        return None
     with published(target) as staged:
-        staged.write_bytes(bad.read_bytes())
+        shutil.copyfile(bad, staged)
     return target
+
+
+def _refuse_input_as_target(source: Path, output: Path) -> None:
+    if source.resolve() in (output.resolve(), output.with_suffix(".quarantined.parquet").resolve()):
+        raise NotWritableError(
+            f"{output} would overwrite the input {source}.", "Choose another path for the output."
+        )
 
 
 def _refuse_nothing(source: Path, rows: int, bad: Counter[str], quarantine: Path | None) -> None:

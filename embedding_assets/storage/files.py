@@ -19,8 +19,16 @@ from embedding_assets.errors import (
 )
 
 _STAGED = re.compile(r"^\..+\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp(\.wal)?$")
+_NO_MEMORY = (
+    "Out of Memory", "malloc", "bad_alloc", "an't allocate memory", "annot allocate memory",
+    "an't start new thread", "failed to map segment",
+)  # fmt: skip
+"""How DuckDB, Arrow, torch, Python's threads and the linker say that memory ran out."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT}
+_DENIED = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT,
+    errno.EEXIST,
+}  # fmt: skip
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def _named(error: Exception, target: str) -> EmbeddingAssetsError | None:
             f"{target} cannot be written: {os.strerror(code or 0)}.",
             "Create the folder, change its permissions or choose another path.",
         )
-    if code == errno.ENOMEM or "Out of Memory" in text or "malloc" in text:
+    if code == errno.ENOMEM or any(sign in text for sign in _NO_MEMORY):
         return not_enough_memory(target)
     return None
 

@@ -1,0 +1,21 @@
+"""Settings of all tests."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from embedding_assets.settings import PREFIX
+
+# The same examples on each run; no time limits on a shared machine; nothing written beside the code.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
+
+
+@pytest.fixture
+def no_environment(monkeypatch, tmp_path):
+    """No setting from outside: an empty folder and none of our variables."""
+    for name in [*os.environ]:
+        if name.startswith(PREFIX) or name == "MLFLOW_TRACKING_URI":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,183 @@
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedding_assets.records.clean import CLEAN_SCHEMA
+from embedding_assets.records.text import (
+    TEXT_SCHEMA,
+    account_texts,
+    history_digests,
+    history_hashes_sql,
+    text_digest,
+    window_start,
+)
+from embedding_assets.storage.duck import query_engine
+
+DAY = date(2025, 3, 31)
+
+
+def record(account="ada", item="Pho", vendor="Saigon", cuisines=("Thai",), ago=0, hour=12):
+    day = DAY - timedelta(days=ago)
+    at = datetime.fromisoformat(f"{day}T{hour:02}:00:00+00:00")
+    values = (account, item, vendor, list(cuisines), at, day)
+    return dict(zip(CLEAN_SCHEMA.names[:6], values, strict=True), row_hash=hash_of(values))
+
+
+def hash_of(values):
+    return abs(hash(str(values))) % 2**62
+
+
+def texts(records, **options):
+    with query_engine() as connection:
+        connection.register("records", pa.Table.from_pylist(records, CLEAN_SCHEMA))
+        batches = list(account_texts(connection, **options))
+    return pa.Table.from_batches(batches, TEXT_SCHEMA).to_pylist()
+
+
+def text(records, **options):
+    return {row["account_id"]: row["text_for_embedding"] for row in texts(records, **options)}
+
+
+def digests(records, days=3, last=DAY):
+    with query_engine() as connection:
+        connection.register("records", pa.Table.from_pylist(records, CLEAN_SCHEMA))
+        return history_digests(connection, DAY - timedelta(days=10), last, days)
+
+
+histories = st.lists(
+    st.builds(
+        record,
+        account=st.sampled_from(["ada", "bob", "c/'ß"]),
+        item=st.sampled_from(["Pho", "Ramen", "Taco; Verde", "🍕"]),
+        vendor=st.sampled_from([None, "Saigon", "Luigi."]),
+        cuisines=st.lists(st.sampled_from(["Thai", "Thai, Food", "Ñ"]), max_size=3),
+        ago=st.integers(0, 6),
+        hour=st.integers(0, 2),
+    ),
+    max_size=12,
+    unique_by=lambda each: each["row_hash"],
+)
+
+
+def test_distinct_values_stand_in_labelled_sections_in_first_seen_order():
+    history = [
+        record(item="Ramen", vendor="Kyoto", cuisines=["Japanese", "Asian"], ago=2),
+        record(item="Pho", vendor="Saigon", cuisines=["Vietnamese", "Asian"], ago=3),
+        record(item="Ramen", vendor="Saigon", cuisines=["Japanese"], ago=0),
+    ]
+    assert text(history) == {
+        "ada": "Items: Pho; Ramen. Vendors: Saigon; Kyoto. Cuisines: Asian, Vietnamese, Japanese."
+    }
+
+
+def test_values_first_seen_at_the_same_time_are_ordered_by_value():
+    history = [record(item=item, hour=5) for item in ("b", "a", "B", "é")]
+    assert text(history)["ada"].startswith("Items: B; a; b; é. ")
+
+
+def test_a_section_without_values_is_left_out():
+    assert text([record(vendor=None, cuisines=[])]) == {"ada": "Items: Pho."}
+    assert text([record(vendor=None)]) == {"ada": "Items: Pho. Cuisines: Thai."}
+    assert text([record(cuisines=[])]) == {"ada": "Items: Pho. Vendors: Saigon."}
+
+
+def test_each_account_has_one_row_with_its_last_day_records_and_main_cuisine():
+    history = [
+        record("bob", cuisines=["Thai"], ago=4),
+        record("ada", cuisines=["Asian", "Thai"], ago=2, hour=1),
+        record("ada", "Ramen", cuisines=["Thai"], ago=1),
+        record("ada", "Soup", cuisines=[], ago=1),
+    ]
+    rows = texts(history)
+    assert [(r["account_id"], r["day"], r["records"], r["main_cuisine"]) for r in rows] == [
+        ("ada", DAY - timedelta(days=1), 3, "Thai"),
+        ("bob", DAY - timedelta(days=4), 1, "Thai"),
+    ]
+    assert texts([record(cuisines=[])])[0]["main_cuisine"] is None
+
+
+def test_the_text_of_a_day_covers_the_accounts_active_on_it_up_to_that_day():
+    history = [
+        record("ada", "Pho", ago=1),
+        record("ada", "Later", ago=0),
+        record("ada", "Before", ago=3),
+        record("bob", "Elsewhen", ago=2),
+    ]
+    found = text(history, history_days=90, day=DAY - timedelta(days=1))
+    assert {name: value.split(".")[0] for name, value in found.items()} == {
+        "ada": "Items: Before; Pho"
+    }
+
+
+@pytest.mark.parametrize("day", [DAY, None], ids=["of a day", "of the last day"])
+@pytest.mark.parametrize(("ago", "inside"), [(88, True), (89, True), (90, False), (91, False)])
+def test_the_window_holds_ninety_days_its_own_included(day, ago, inside):
+    history = [record(item="New"), record(item="Old", ago=ago)]
+    found = text(history, history_days=90, day=day)["ada"]
+    assert found.startswith("Items: Old; New." if inside else "Items: New.")
+    assert window_start(DAY, 90) == DAY - timedelta(days=89)
+
+
+def test_without_a_window_the_whole_history_counts():
+    history = [record(item="New"), record(item="Old", ago=20_000)]
+    assert text(history)["ada"].startswith("Items: Old; New.")
+    assert text(history, day=DAY)["ada"].startswith("Items: Old; New.")
+
+
+def test_nothing_makes_no_text():
+    assert texts([]) == []
+    assert texts([], history_days=3, day=DAY) == []
+
+
+@given(histories, st.randoms(use_true_random=False), st.sampled_from([None, 3]))
+def test_the_same_history_in_any_order_gives_the_same_rows(history, random, window):
+    shuffled = random.sample(history, len(history))
+    assert texts(shuffled, history_days=window, batch_rows=1) == texts(
+        history, history_days=window
+    )
+
+
+@given(histories)
+def test_the_text_of_each_account_day_is_that_of_the_history_up_to_it(history):
+    for day in {each["day"] for each in history}:
+        known = [each for each in history if each["day"] <= day]
+        as_of = [r for r in texts(known, history_days=3) if r["day"] == day]
+        assert texts(history, history_days=3, day=day) == as_of
+
+
+@given(histories)
+def test_history_hashes_are_those_of_the_texts(history):
+    with query_engine() as connection:
+        connection.register("records", pa.Table.from_pylist(history, CLEAN_SCHEMA))
+        found = connection.execute(history_hashes_sql(3)).fetchall()
+    expected = [
+        (row["account_id"], row["day"], row["history_hash"])
+        for day in sorted({each["day"] for each in history})
+        for row in texts(history, history_days=3, day=day)
+    ]
+    assert sorted(found) == sorted(expected)
+
+
+@given(histories, histories, st.booleans())
+def test_digests_of_a_day_are_equal_exactly_when_its_texts_are_drawn_from_the_same_records(
+    history, other, is_same
+):
+    other = history[::-1] if is_same else other
+    one, two = digests(history), digests(other)
+    for day in {each["day"] for each in history + other}:
+        drawn = [
+            {(r["account_id"], r["records"], r["history_hash"]) for r in texts(h, history_days=3, day=day)}
+            for h in (history, other)
+        ]  # fmt: skip
+        assert (one.get(day) == two.get(day)) == (drawn[0] == drawn[1])
+
+
+def test_digests_differ_by_window_and_name_only_the_days_asked_for():
+    history = [record(ago=0), record(ago=2)]
+    assert set(digests(history)) == {DAY, DAY - timedelta(days=2)}
+    assert set(digests(history, last=DAY - timedelta(days=1))) == {DAY - timedelta(days=2)}
+    assert digests(history, days=3)[DAY] != digests(history, days=4)[DAY]
+    assert digests(history)[DAY] != text_digest(3)

@@ -1,0 +1,153 @@
+import duckdb
+import pyarrow as pa
+import pytest
+
+from embedding_assets.errors import NotFoundError, NotWritableError
+from embedding_assets.storage.parquet import ParquetTable
+from embedding_assets.storage.slices import table_slice
+from embedding_assets.storage.tables import DuckTables
+from embedding_assets.storage.warehouse import Warehouse
+from embedding_assets_tests.storage import processes
+
+ORDERS = pa.schema([("day", pa.date32()), ("items", pa.list_(pa.string()))])
+MAP = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32(), 2))])
+BAD = pa.schema([("file", pa.string()), ("at", pa.timestamp("us", tz="UTC"))])
+
+
+def warehouse_in(folder):
+    tables = DuckTables.below(folder, lock_timeout_seconds=5)
+    parquet = {"orders": ORDERS, "map": MAP}
+    path = folder / "warehouse.duckdb"
+    return Warehouse(path, folder / "assets", tables, parquet, {"bad": BAD})
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    return warehouse_in(tmp_path)
+
+
+def numbers(warehouse, *values, key="k"):
+    table = ParquetTable.at(warehouse.assets_dir / "orders")
+    table.write(table_slice(pa.table({"n": values}), str(values), key))
+
+
+def query(warehouse, sql):
+    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_every_asset_is_shown_by_its_name_with_its_columns_before_it_exists(warehouse):
+    warehouse.publish()
+    described = {
+        name: query(warehouse, f"SELECT column_name, column_type FROM (DESCRIBE {name})")
+        for name in ("orders", "map", "bad")
+    }
+    assert described == {
+        "orders": [("day", "DATE"), ("items", "VARCHAR[]")],
+        "map": [("id", "VARCHAR"), ("embedding", "FLOAT[2]")],
+        "bad": [("file", "VARCHAR"), ("at", "TIMESTAMP WITH TIME ZONE")],
+    }
+    assert [query(warehouse, f"SELECT count(*) FROM {name}") for name in described] == [[(0,)]] * 3
+
+
+def test_parquet_partitions_and_duckdb_tables_are_shown(warehouse):
+    numbers(warehouse, 1, 2, key="a")
+    numbers(warehouse, 3, key="b")
+    warehouse.tables.write("bad", table_slice(pa.table({"file": ["f"]}), "d"))
+    warehouse.publish()
+    assert query(warehouse, "FROM orders ORDER BY n") == [(1,), (2,), (3,)]
+    assert query(warehouse, "FROM bad") == [("f",)]
+    assert query(warehouse, "SELECT name FROM (SHOW TABLES) ORDER BY name") == [
+        ("bad",), ("map",), ("orders",),
+    ]  # fmt: skip
+
+
+def test_new_and_replaced_partitions_are_seen_without_publishing(warehouse):
+    numbers(warehouse, 1, key="a")
+    warehouse.publish()
+    numbers(warehouse, 2, key="a")
+    numbers(warehouse, 3, key="b")
+    assert query(warehouse, "FROM orders ORDER BY n") == [(2,), (3,)]
+
+
+def test_partitions_with_different_columns_are_united_by_name(warehouse):
+    numbers(warehouse, 1, key="a")
+    wider = pa.table({"why": ["late"], "n": [2]})
+    ParquetTable.at(warehouse.assets_dir / "orders").write(table_slice(wider, "d", "b"))
+    warehouse.publish()
+    assert query(warehouse, "SELECT n, why FROM orders ORDER BY n") == [(1, None), (2, "late")]
+
+
+def test_a_reader_of_the_old_file_goes_on_while_a_new_one_is_published(warehouse):
+    warehouse.tables.write("bad", table_slice(pa.table({"n": [1]}), "d1"))
+    warehouse.publish()
+    with duckdb.connect(str(warehouse.path), read_only=True) as reader:
+        assert reader.execute("FROM bad").fetchall() == [(1,)]
+        processes.run(f"""
+from pathlib import Path
+import pyarrow as pa
+from embedding_assets.storage.slices import table_slice
+from embedding_assets_tests.storage.test_warehouse import warehouse_in
+opened = warehouse_in(Path({str(warehouse.path.parent)!r}))
+opened.tables.write("bad", table_slice(pa.table({{"n": [2]}}), "d2"))
+opened.publish()""")
+        assert reader.execute("FROM bad").fetchall() == [(1,)]
+    assert query(warehouse, "FROM bad") == [(2,)]
+
+
+def test_a_person_who_writes_into_the_open_file_does_not_break_the_next_one(warehouse):
+    warehouse.publish()
+    code = f"""
+import duckdb
+connection = duckdb.connect({str(warehouse.path)!r})
+connection.execute("CREATE TABLE notes AS SELECT 1 AS n")"""
+    with processes.waiting(code):
+        warehouse.publish()
+        assert query(warehouse, "SELECT count(*) FROM bad") == [(0,)]
+    assert query(warehouse, "SELECT count(*) FROM bad") == [(0,)]
+
+
+def test_a_failed_publication_leaves_the_old_file_and_nothing_beside_it(warehouse):
+    warehouse.publish()
+    before = warehouse.path.read_bytes()
+    broken = warehouse.assets_dir / "orders"
+    broken.mkdir(parents=True)
+    (broken / "k.parquet").write_text("torn")
+    with pytest.raises(duckdb.Error):
+        warehouse.publish()
+    assert warehouse.path.read_bytes() == before
+    assert sorted(path.name for path in warehouse.path.parent.iterdir()) == [
+        "assets", "locks", "tables.duckdb", "warehouse.duckdb",
+    ]  # fmt: skip
+
+
+def test_a_folder_in_its_place_is_refused_by_name(warehouse):
+    warehouse.path.mkdir()
+    with pytest.raises(NotWritableError, match="warehouse.duckdb"):
+        warehouse.publish()
+
+
+@pytest.mark.parametrize("name", ["it's", "a[b]", "st*r", "sp ace", "[!x]"])
+def test_awkward_folders_are_only_folders(tmp_path, name):
+    warehouse = warehouse_in(tmp_path / name)
+    numbers(warehouse, 1)
+    warehouse.publish()
+    assert query(warehouse, "FROM orders") == [(1,)]
+
+
+def test_a_relative_data_folder_can_be_read_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    warehouse = warehouse_in(tmp_path.relative_to(tmp_path))
+    numbers(warehouse, 1)
+    warehouse.publish()
+    monkeypatch.chdir("/")
+    assert query(warehouse_in(tmp_path), "FROM orders") == [(1,)]
+
+
+def test_what_was_published_is_read_without_waiting_for_a_writer(warehouse):
+    with pytest.raises(NotFoundError, match="warehouse.duckdb"):
+        warehouse.read("bad")
+    warehouse.tables.write("bad", table_slice(pa.table({"n": [1]}), "d1"))
+    warehouse.publish()
+    with warehouse.tables.open():
+        assert warehouse.read("bad") == pa.table({"n": [1]})
