@@ -160,10 +160,9 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _folded(column: str) -> str:
-    return (
-        f"nullif(trim(regexp_replace(nfc_normalize({column}), "
-        r"'[\s\p{Z}\p{Cc}]+', ' ', 'g')), '')"
-    )
+    """Blanks first: nfc_normalize would cut a text at a NUL character."""
+    blanks = r"[\s\p{Z}\p{Cc}]+"
+    return f"nullif(trim(nfc_normalize(regexp_replace({column}, '{blanks}', ' ', 'g'))), '')"
 
 
 _NORMALIZE = f"""

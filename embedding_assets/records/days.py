@@ -96,6 +96,8 @@ def text_slices(
     Days inside the history that were never materialized are read from the source.
     """
     wanted = [date.fromisoformat(key) for key in sorted(keys)]
+    if not wanted:
+        return
     needed = {day for last in wanted for day in days.window(last)}
     with history(days, cleaned, inventory, needed) as records:
         with records(wanted[0], wanted[-1]) as connection:

@@ -36,6 +36,8 @@ RAW_SCHEMA = pa.schema(
 )
 
 _ISO_DATE = r"^\s*\d{4}-\d{2}-\d{2}"
+_FIRST = "TIMESTAMPTZ '0001-01-01 00:00:00+00'"
+_LAST = "TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'"
 _BLANK = "' \t\r\n\u00a0'"
 
 
@@ -85,7 +87,7 @@ def raw_records_sql(path: Path, name: str | None = None) -> str:
     return f"""
         SELECT *, CAST(recorded_at AS DATE) AS day FROM (
             SELECT *, {quoted(name or path.name)} AS source_file,
-                CASE WHEN year(instant) BETWEEN 1 AND 9999 THEN instant END AS recorded_at
+                CASE WHEN instant BETWEEN {_FIRST} AND {_LAST} THEN instant END AS recorded_at
             FROM (
                 SELECT *, CASE WHEN regexp_matches(feature_timestamp, '{_ISO_DATE}')
                     THEN TRY_CAST(trim(feature_timestamp, {_BLANK}) AS TIMESTAMPTZ) END AS instant
@@ -152,7 +154,9 @@ class readable:
         import duckdb
 
         damage = (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException)
-        if isinstance(error, damage) and "No space left" not in str(error):
+        # DuckDB's Parquet reader reports much of what it stumbles over as its plain base error.
+        is_damage = isinstance(error, damage) or type(error) is duckdb.Error
+        if is_damage and "No space left" not in str(error):
             raise unreadable(self.path, error) from error
 
 

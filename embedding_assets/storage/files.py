@@ -45,6 +45,8 @@ def published(target: UPath | Path) -> Iterator[Path]:
     with named_errors(target):
         if local and Path(str(target)).is_dir():
             raise IsADirectoryError(errno.EISDIR, "Is a directory", str(target))
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
         staged = folder / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp"

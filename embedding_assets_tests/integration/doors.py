@@ -117,7 +117,7 @@ def _become(
 def spawn(
     name: str, arguments: list[object], environment: Mapping[str, str], wrapper: list[str]
 ) -> Finished:
-    """A command started from nothing, inside `wrapper`: for limits that hold from the first byte."""
+    """A command started from nothing, inside `wrapper`, whose limits hold from the first byte."""
     program = Path(sys.executable).with_name(name)
     done = subprocess.run(
         [*wrapper, str(program), *map(str, arguments)],

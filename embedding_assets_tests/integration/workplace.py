@@ -179,7 +179,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def assert_named_failure(done: Finished, *words: str) -> None:
-    """Exit code 1; standard error holds the problem and its mend, nothing else, and no traceback."""
+    """Exit code 1, and on standard error the problem and its mend: no traceback, nothing else."""
     assert done.code == 1, done
     assert done.out == ""
     problem, mend, *rest = done.err.splitlines()

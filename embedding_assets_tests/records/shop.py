@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets.embedding.store import VectorStore
-from embedding_assets.records.clean import CLEAN_SCHEMA, clean
+from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA, clean
 from embedding_assets.records.days import (
     RecordDays,
     clean_slices,
@@ -50,7 +50,7 @@ def cleaned(path, days):
     """The good and the bad rows of a file."""
     parts = list(clean(raw(path).to_batches(max_chunksize=50), days))
     good = pa.Table.from_batches([part.good for part in parts], CLEAN_SCHEMA)
-    return good, pa.Table.from_batches([part.bad for part in parts])
+    return good, pa.Table.from_batches([part.bad for part in parts], QUARANTINE_SCHEMA)
 
 
 class Shop:
