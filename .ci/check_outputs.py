@@ -21,7 +21,8 @@ with duckdb.connect(str(store / "warehouse.duckdb"), read_only=True) as warehous
     assert one("SELECT count(*) FROM cleaned_records") == 500
     assert one("SELECT count(*) FROM quarantined_records") == 0
     assert one("SELECT count(*) FROM latest_account_embeddings") == accounts
-    assert one("SELECT count(*) FROM account_texts") == one("SELECT count(*) FROM account_embeddings")
+    texts = one("SELECT count(*) FROM account_texts")
+    assert one("SELECT count(*) FROM account_embeddings") == texts
     assert one("SELECT count(*) FROM similar_accounts") == accounts * min(10, accounts - 1)
     lengths = one(
         "SELECT max(abs(sqrt(list_sum(list_transform(embedding, lambda x: x * x))) - 1)) "

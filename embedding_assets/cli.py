@@ -159,7 +159,10 @@ def store_publish(as_json: AsJson = False) -> None:
 def model_show(as_json: AsJson = False) -> None:
     """Show the configured model, its fingerprint and how its vectors are computed."""
     workspace = _workspace()
-    entry = {"name": workspace.settings.model.name, "fingerprint": workspace.fingerprint}
+    entry: dict[str, Any] = {
+        "name": workspace.settings.model.name,
+        "fingerprint": workspace.fingerprint,
+    }
     entry |= workspace.model_details() | {"live": workspace.live_model()}
     _print(entry, lambda r: "\n".join(f"{k:16} {v}" for k, v in r.items()), as_json)
 
@@ -215,8 +218,8 @@ def _workspace() -> "Workspace":
 def _embed_text(report: Any) -> str:
     lines = [
         f"{report.accounts:,} accounts from {report.records:,} records → {report.output}",
-        f"{report.computed:,} vectors computed, {report.reused:,} reused; {report.tokens:,} tokens, "
-        f"{report.windowed:,} texts longer than the model's window, "
+        f"{report.computed:,} vectors computed, {report.reused:,} reused; "
+        f"{report.tokens:,} tokens, {report.windowed:,} texts longer than the model's window, "
         f"{report.truncated_tokens} tokens cut",
         f"{report.duplicates:,} duplicate records dropped, {report.quarantined:,} quarantined"
         + (f" → {report.quarantine}" if report.quarantine else ""),

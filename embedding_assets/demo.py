@@ -97,7 +97,7 @@ def _stored_vectors(workspace: Workspace) -> int:
 
 def _summary(workspace: Workspace, outcome: Outcome) -> str:
     version = workspace.registry.version_of(workspace.settings.model.name, workspace.fingerprint)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (name, f"{workspace.rows(name):,}", workspace.table(name).folder) for name in PARQUET_ASSETS
     ]
     rows += [

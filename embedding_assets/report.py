@@ -2,16 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from embedding_assets.errors import EmbeddingAssetsError
 from embedding_assets.records.plan import AssetPlan, Plan
+from embedding_assets.search.similar import Neighbour
 from embedding_assets.settings import PREFIX, Group, Settings
 from embedding_assets.storage.lock import holder
 from embedding_assets.storage.version import stored_version
-from embedding_assets.workspace import PARQUET_ASSETS, Neighbour, Workspace
+from embedding_assets.workspace import PARQUET_ASSETS, Workspace
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def plan_text(plan: Plan) -> str:
 def status_text(status: Status) -> str:
     """A status as lines for people."""
     live = status.live_model
-    model = f"{live['name']} ({live['precision']}, {live['fingerprint'][:12]})" if live else "none yet"
+    model = (
+        f"{live['name']} ({live['precision']}, {live['fingerprint'][:12]})" if live else "none yet"
+    )
     lines = [
         f"data folder   {status.data_dir} (schema version {status.schema_version})",
         f"live model    {model}",
@@ -152,7 +155,9 @@ def settings_rows(settings: Settings) -> list[dict[str, str]]:
                 {
                     "setting": f"{name}.{key}" if key else name,
                     "value": str(getattr(group, key) if key else group),
-                    "variable": f"{PREFIX}{name}__{key}".upper() if key else f"{PREFIX}{name}".upper(),
+                    "variable": f"{PREFIX}{name}__{key}".upper()
+                    if key
+                    else f"{PREFIX}{name}".upper(),
                     "meaning": each.description or "",
                 }
             )
@@ -168,12 +173,18 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     """Rows aligned under their head, numbers to the right."""
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    right = [all(row[i].replace(",", "")[:1] in "0123456789~-" for row in cells[1:]) for i in range(len(head))]
-    lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
-        for row in cells
-    ]
+    columns = list(zip(*cells[1:], strict=True)) or [()] * len(head)
+    align = [str.rjust if all(map(_is_number, column)) else str.ljust for column in columns]
+    lines = ("  ".join(map(_cell, align, row, widths)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(align: Callable[[str, int], str], text: str, width: int) -> str:
+    return align(text, width)
+
+
+def _is_number(text: str) -> bool:
+    return text[:1] in "0123456789~-"
 
 
 def _plan_row(asset: AssetPlan) -> tuple[object, ...]:
@@ -205,7 +216,8 @@ def _materialize(select: str, partition_range: str | None) -> None:
 
 
 def _quarantined(workspace: Workspace) -> list[dict[str, Any]]:
-    return workspace.table_rows("quarantined_records").to_pylist()
+    rows: list[dict[str, Any]] = workspace.table_rows("quarantined_records").to_pylist()
+    return rows
 
 
 def _stored_vectors(workspace: Workspace) -> dict[str, int]:

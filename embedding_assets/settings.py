@@ -3,7 +3,7 @@
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -181,14 +181,14 @@ def config_file() -> Path | None:
     return Path(named)
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """The validated settings of this process.
 
     Raises SettingsError naming each wrong setting, where it was read and what is allowed.
     """
     _refuse_unknown_variables()
     try:
-        return Settings.model_validate(overrides)
+        return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(
             "; ".join(_explain(problem) for problem in error.errors()) + ".",

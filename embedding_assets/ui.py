@@ -95,7 +95,8 @@ def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]") -> None
 def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
     for process in processes:
         if process.poll() is None:
-            stop = signal.SIGINT if "dagster" in process.args else signal.SIGTERM
+            # Each one's own way to end without a traceback.
+            stop = signal.SIGINT if "dagster" in str(process.args) else signal.SIGTERM
             os.killpg(process.pid, stop)
     for process in processes:
         try:

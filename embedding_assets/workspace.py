@@ -85,6 +85,7 @@ class Workspace:
 
     @property
     def assets_dir(self) -> Path:
+        """Where the Parquet files of the assets are."""
         return self.data_dir / "assets"
 
     def table(self, asset: str) -> ParquetTable:
@@ -93,25 +94,29 @@ class Workspace:
 
     @cached_property
     def tables(self) -> DuckTables:
+        """The assets kept in DuckDB, as writers see them."""
         storage = self.settings.storage
         return DuckTables.below(
             self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb
         )
 
     def table_rows(self, asset: str) -> pa.Table:
-        """All rows of an asset kept in DuckDB; none while it was never made."""
+        """All rows of an asset kept in DuckDB as last published, without waiting for a writer;
+        none while it was never made."""
         try:
-            return self.tables.read(asset)
+            return self.warehouse.read(asset)
         except NotFoundError:
             return DUCKDB_ASSETS[asset].empty_table()
 
     @cached_property
     def warehouse(self) -> Warehouse:
+        """The file that shows every asset to readers."""
         path = self.data_dir / "warehouse.duckdb"
         return Warehouse(path, self.assets_dir, self.tables, {**PARQUET_ASSETS}, {**DUCKDB_ASSETS})
 
     @cached_property
     def registry(self) -> Registry:
+        """The registry of model versions and runs."""
         uri = self.settings.tracking_uri
         return Registry(uri, self.settings.mlflow.experiment, self.data_dir)
 
@@ -180,6 +185,7 @@ class Workspace:
 
     @property
     def models_dir(self) -> Path:
+        """Where unpacked models and what is pinned of them are."""
         return self.data_dir / "models"
 
     @cached_property

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from embedding_assets.settings import PREFIX
 
-# The same examples on each run; no time limits on a shared machine; nothing written beside the code.
+# The same examples on each run, no time limits on a shared machine, nothing written beside the code
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
 

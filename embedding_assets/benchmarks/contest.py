@@ -24,13 +24,14 @@ class Contestant:
         self._scratch = scratch
         scratch.mkdir()
         order = {"name": name, "folder": str(folder), "scratch": str(scratch)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(scratch / "log.txt").open("w"),
-            text=True,
-        )
+        with (scratch / "log.txt").open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self._ask({**order, "texts": texts, "seed": seed})
 
     def round_seconds(self) -> float:
@@ -51,7 +52,7 @@ class Contestant:
         self._process.communicate()
         return peak
 
-    def _ask(self, order: Any) -> Any:  # noqa: ANN401 - JSON
+    def _ask(self, order: Any) -> Any:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()

@@ -169,7 +169,7 @@ def _exported(folder: Path) -> tuple[Any, Any]:
 
 
 def _batches(
-    tokenizer: Any,  # noqa: ANN401 - untyped library
+    tokenizer: Any,
     texts: Sequence[str],
 ) -> tuple[list[int], list[tuple[Any, Any]]]:
     """The order of texts by length, and batches of 32 in that order as ids and masks."""
@@ -182,7 +182,7 @@ def _batches(
     return order, batches
 
 
-def _pooled(tokens: Vectors, mask: Any) -> Vectors:  # noqa: ANN401 - untyped library
+def _pooled(tokens: Vectors, mask: Any) -> Vectors:
     sums = (tokens * mask[:, :, None]).sum(axis=1)
     unit: Vectors = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return unit.astype(np.float32)

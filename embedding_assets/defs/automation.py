@@ -4,6 +4,7 @@ sensor on record files, and word of failed runs."""
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
@@ -174,7 +175,7 @@ def _first_day() -> date:
     return load_settings().records.start_date
 
 
-def _post(url: str, alert: dict[str, object]) -> None:
+def _post(url: str, alert: Mapping[str, object]) -> None:
     request = urllib.request.Request(
         url, json.dumps(alert).encode(), {"Content-Type": "application/json"}, method="POST"
     )

@@ -4,7 +4,7 @@ The checks have no partitions of their own, so that one run over many days gives
 looks at just the days of its run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg

@@ -19,6 +19,7 @@ class SliceIOManager(dg.ConfigurableIOManager):
     """
 
     def handle_output(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
+        """Write each slice, describe it in its materialization, and publish the warehouse."""
         workspace = configured_workspace()
         written = []
         for part in [obj] if isinstance(obj, Slice) else obj:
@@ -30,6 +31,7 @@ class SliceIOManager(dg.ConfigurableIOManager):
         workspace.warehouse.publish()
 
     def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
+        """Replace one slice of the asset, or find that it holds the same already."""
         raise NotImplementedError
 
 
@@ -37,9 +39,11 @@ class ParquetIOManager(SliceIOManager):
     """One Parquet file per partition; inputs are the lazily read table."""
 
     def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
+        """Replace one partition's file."""
         return workspace.table(context.asset_key.path[-1]).write(part)
 
     def load_input(self, context: dg.InputContext) -> ParquetTable:
+        """The table; its rows are read when they are asked for."""
         return configured_workspace().table(context.asset_key.path[-1])
 
 
@@ -50,10 +54,12 @@ class DuckDBIOManager(SliceIOManager):
     """
 
     def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
+        """Replace one slice of the table in a transaction."""
         column = (context.definition_metadata or {}).get("slice_column")
         return workspace.tables.write(context.asset_key.path[-1], part, column)
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
+        """All rows of the table."""
         return configured_workspace().table_rows(context.asset_key.path[-1])
 
 

@@ -15,6 +15,7 @@ from embedding_assets.search.similar import matrix_of
 from embedding_assets.storage.parquet import ParquetTable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_POINTS = 4_000
@@ -81,16 +82,24 @@ def cuisine_map(table: ParquetTable, id_column: str) -> dg.MarkdownMetadataValue
     return _markdown(figure, "Map of the embeddings")
 
 
-def _scatter(axes: object, points: npt.NDArray[np.float64], cuisines: npt.NDArray[np.str_]) -> None:
+def _scatter(axes: "Axes", points: npt.NDArray[np.float64], cuisines: npt.NDArray[np.str_]) -> None:
     from matplotlib import colormaps
 
     colours = colormaps["Paired"]
     named = [name for name, _ in Counter(cuisines.tolist()).most_common(_NAMED_CUISINES)]
     others = ~np.isin(cuisines, named)
-    axes.scatter(*points[others].T, s=6, color="#cbd5e1", label="others" if others.any() else None)
+    axes.scatter(
+        points[others, 0],
+        points[others, 1],
+        s=6,
+        color="#cbd5e1",
+        label="others" if others.any() else None,
+    )
     for number, name in enumerate(named):
-        chosen = points[cuisines == name].T
-        axes.scatter(*chosen, s=8, color=colours(number), label=name, linewidths=0)
+        chosen = points[cuisines == name]
+        axes.scatter(
+            chosen[:, 0], chosen[:, 1], s=8, color=colours(number), label=name, linewidths=0
+        )
 
 
 def _flattened(vectors: Vectors) -> npt.NDArray[np.float64]:
@@ -99,7 +108,8 @@ def _flattened(vectors: Vectors) -> npt.NDArray[np.float64]:
 
     reduced = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    return TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+    layout = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+    return np.asarray(layout, dtype=np.float64)
 
 
 def _figure(width: float, height: float) -> "Figure":

@@ -11,7 +11,7 @@ def record_asset(
     schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """An asset of the records group: its store, its columns, one run for many partitions."""
-    return dg.asset(
+    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         group_name="records",
         io_manager_key=store,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -19,6 +19,7 @@ def record_asset(
         metadata={"dagster/column_schema": _columns(schema), **options.pop("metadata", {})},
         **options,
     )
+    return decorator
 
 
 def _columns(schema: pa.Schema) -> dg.TableSchema:

@@ -78,7 +78,7 @@ def read_layout(folder: Path) -> Layout:
     )
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def read_json(path: Path) -> Any:
     """The content of a JSON file of a model; ModelLoadError names the file when it has none."""
     try:
         return json.loads(path.read_bytes())

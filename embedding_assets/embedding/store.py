@@ -138,7 +138,16 @@ class VectorStore:
         on_progress: Callable[[int], None] | None = None,
     ) -> Reuse:
         """The vectors of `texts` in their order: stored ones are reused, each other distinct text
-        is computed once and stored before this returns."""
+        is computed once and stored before this returns.
+
+        Raises ModelError for another encoder than the store's own.
+        """
+        if encoder.fingerprint != self.fingerprint:
+            raise ModelError(
+                f"The store holds vectors of {self.fingerprint[:12]}, the encoder makes those of "
+                f"{encoder.fingerprint[:12]}.",
+                "Use the store of the encoder: VectorStore.of(root, encoder).",
+            )
         keys, first, inverse = np.unique(
             text_keys(texts, self.fingerprint), return_index=True, return_inverse=True
         )
@@ -327,7 +336,7 @@ def _merged(
 
 
 def _matrix(column: pa.ChunkedArray, dimension: int) -> Vectors:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat: Vectors = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(-1, dimension)
 
 

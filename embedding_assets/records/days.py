@@ -183,8 +183,8 @@ def _raw_reader(
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
         require_readable(entries)
-        for entry in entries:
-            with query_engine(days.query_memory_mb) as connection:
+        with query_engine(days.query_memory_mb) as connection:
+            for entry in entries:
                 yield from read_raw(connection, files[entry.file], day)
 
     return read

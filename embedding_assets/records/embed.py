@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from embedding_assets.embedding.encoder import Encoder
+from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.embedding.store import Reuse, VectorStore
 from embedding_assets.storage.slices import Stats, digest_of
 
@@ -91,10 +91,11 @@ def to_wide(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=wide_schema(dimension))
 
 
-def vectors_of(batch: pa.RecordBatch) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def vectors_of(batch: pa.RecordBatch) -> Vectors:
     """float32 [n, d]: the column `embedding` of a batch."""
     column = batch["embedding"]
-    return column.flatten().to_numpy().reshape(len(batch), column.type.list_size)
+    flat: Vectors = column.flatten().to_numpy()
+    return flat.reshape(len(batch), column.type.list_size)
 
 
 def _with_vectors(

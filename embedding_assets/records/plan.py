@@ -185,23 +185,29 @@ def _states(
     wanted: list[date],
     texts: Mapping[date, str],
 ) -> Iterator[DayState]:
-    expected = {
-        "raw_records": (tables.raw, lambda day: raw_digest(inventory, day), "record files changed"),
-        "cleaned_records": (tables.cleaned, lambda day: clean_digest(inventory, day), "raw records or rules changed"),
-        "account_texts": (tables.texts, lambda day: texts[day], "an account's history changed"),
-        "account_embeddings": (
-            tables.embeddings,
-            lambda day: embedding_digest(texts[day], fingerprint or ""),
-            "texts or model changed",
+    model = fingerprint or ""
+    embeddings = {day: embedding_digest(digest, model) for day, digest in texts.items()}
+    expected: dict[str, tuple[ParquetTable, Mapping[date, str], str]] = {
+        "raw_records": (
+            tables.raw,
+            {day: raw_digest(inventory, day) for day in wanted},
+            "record files changed",
         ),
-    }  # fmt: skip
-    for asset, (table, digest, reason) in expected.items():
+        "cleaned_records": (
+            tables.cleaned,
+            {day: clean_digest(inventory, day) for day in wanted},
+            "raw records or rules changed",
+        ),
+        "account_texts": (tables.texts, texts, "an account's history changed"),
+        "account_embeddings": (tables.embeddings, embeddings, "texts or model changed"),
+    }
+    for asset, (table, digests, reason) in expected.items():
         footers = table.footers(map(str, wanted))
         for day in wanted:
             footer = footers.get(day.isoformat())
             if footer is None:
                 yield DayState(asset, day, "missing", "never materialized")
-            elif footer.digest != digest(day):
+            elif footer.digest != digests[day]:
                 yield DayState(asset, day, "stale", reason)
             else:
                 yield DayState(asset, day, "fresh", "")

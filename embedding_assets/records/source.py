@@ -156,7 +156,7 @@ class readable:
         damage = (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException)
         # DuckDB's Parquet reader reports much of what it stumbles over as its plain base error.
         is_damage = isinstance(error, damage) or type(error) is duckdb.Error
-        if is_damage and "No space left" not in str(error):
+        if error is not None and is_damage and "No space left" not in str(error):
             raise unreadable(self.path, error) from error
 
 

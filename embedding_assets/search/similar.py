@@ -99,7 +99,8 @@ def matrix_of(table: ParquetTable, id_column: str) -> Iterator[tuple[pa.Array, V
 
 def _vectors(batch: pa.RecordBatch, columns: list[str]) -> Vectors:
     if columns == ["embedding"]:
-        return batch["embedding"].flatten().to_numpy().reshape(len(batch), -1)
+        flat: Vectors = batch["embedding"].flatten().to_numpy()
+        return flat.reshape(len(batch), -1)
     return np.column_stack([batch[name].to_numpy() for name in columns])
 
 

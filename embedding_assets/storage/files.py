@@ -57,7 +57,8 @@ def published(target: UPath | Path) -> Iterator[Path]:
                 os.replace(staged, str(target))
                 flush(folder)
             else:
-                target.fs.put_file(str(staged), target.path)
+                remote = UPath(target)
+                remote.fs.put_file(str(staged), remote.path)
         finally:
             staged.unlink(missing_ok=True)
 

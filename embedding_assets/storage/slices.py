@@ -65,11 +65,6 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def table_slice(
-    table: pa.Table,
-    digest: str,
-    key: str | None = None,
-    **stats: Any,  # noqa: ANN401 - any JSON value
-) -> Slice:
+def table_slice(table: pa.Table, digest: str, key: str | None = None, **stats: Any) -> Slice:
     """A slice of rows that are at hand already."""
     return Slice(key, digest, table.schema, table.to_batches, dict(stats))

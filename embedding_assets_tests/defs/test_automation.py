@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
+from embedding_assets.definitions import defs
 from embedding_assets.defs.automation import (
     backfill_records,
     daily_maintenance,
@@ -15,7 +16,6 @@ from embedding_assets.defs.automation import (
     run_failed,
 )
 from embedding_assets.defs.resources import WorkspaceResource
-from embedding_assets.definitions import defs
 from embedding_assets_tests.integration.workplace import record, write_records
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

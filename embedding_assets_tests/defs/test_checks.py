@@ -36,7 +36,9 @@ def spoil(path, change):
     table = pq.read_table(path)
     kept = table.schema.metadata or pq.read_metadata(path).metadata
     changed = change(table)
-    pq.write_table(changed.replace_schema_metadata({**(changed.schema.metadata or {}), **kept}), path)
+    pq.write_table(
+        changed.replace_schema_metadata({**(changed.schema.metadata or {}), **kept}), path
+    )
 
 
 def test_all_checks_pass_on_good_data(made, instance):

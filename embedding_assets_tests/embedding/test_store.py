@@ -135,6 +135,12 @@ def test_vectors_of_another_dimension_are_refused_and_not_stored(store, encoder)
     assert len(store) == 0
 
 
+def test_another_encoder_than_the_stores_own_is_refused(store):
+    with pytest.raises(ModelError, match="the encoder makes those of"):
+        store.encode(["wine"], HashingEncoder(dimension=8, window=4))
+    assert len(store) == 0
+
+
 def test_no_vectors_make_no_segment(store, encoder):
     store.put(text_keys([], encoder.fingerprint), encoder.encode([]))
     store.encode([], encoder)

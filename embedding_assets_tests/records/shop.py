@@ -116,7 +116,11 @@ class Shop:
         """The texts of a day by account."""
         table = self.tables.texts.read(key)
         return dict(
-            zip(table["account_id"].to_pylist(), table["text_for_embedding"].to_pylist(), strict=True)
+            zip(
+                table["account_id"].to_pylist(),
+                table["text_for_embedding"].to_pylist(),
+                strict=True,
+            )
         )
 
 

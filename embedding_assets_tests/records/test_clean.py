@@ -24,7 +24,9 @@ def part(tmp_path):
 
 
 def test_a_good_record_is_normalized_and_typed(part):
-    [good], bad = part(row(" ada ", "Pho\tBo\r\n", "2025-03-01T23:30:00-05:00", "  ", "Thai; ,Asian"))
+    [good], bad = part(
+        row(" ada ", "Pho\tBo\r\n", "2025-03-01T23:30:00-05:00", "  ", "Thai; ,Asian")
+    )
     assert bad == []
     assert good.pop("row_hash") == 2127117634380785948
     assert good == {

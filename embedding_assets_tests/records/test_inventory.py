@@ -32,7 +32,9 @@ def read(monkeypatch):
     names = []
     original = module._days
     monkeypatch.setattr(
-        module, "_days", lambda connection, file: names.append(file.name) or original(connection, file)
+        module,
+        "_days",
+        lambda connection, file: names.append(file.name) or original(connection, file),
     )
     return names
 

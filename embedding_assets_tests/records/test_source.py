@@ -186,7 +186,9 @@ def test_a_single_file_is_its_own_source(tmp_path):
     assert (file.name, file.path, file.size) == ("a.parquet", path, path.stat().st_size)
 
 
-@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", "_temporary/0/a.parquet", ".b/a.parquet"])
+@pytest.mark.parametrize(
+    "name", [".a.parquet", "_a.parquet", "_temporary/0/a.parquet", ".b/a.parquet"]
+)
 def test_what_other_programs_hide_or_stage_is_skipped(tmp_path, name):
     write(tmp_path / name, [row()])
     write(tmp_path / "seen.parquet", [row()])

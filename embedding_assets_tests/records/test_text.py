@@ -149,9 +149,7 @@ def test_nothing_makes_no_text():
 @given(histories, st.randoms(use_true_random=False), st.sampled_from([None, 3]))
 def test_the_same_history_in_any_order_gives_the_same_rows(history, random, window):
     shuffled = random.sample(history, len(history))
-    assert texts(shuffled, history_days=window, batch_rows=1) == texts(
-        history, history_days=window
-    )
+    assert texts(shuffled, history_days=window, batch_rows=1) == texts(history, history_days=window)
 
 
 @few
