@@ -1,7 +1,9 @@
 """Which model version made which vectors: the only module that talks to MLflow."""
 
+import importlib
 import os
 import socket
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -159,6 +161,7 @@ class Registry:
         import mlflow.sentence_transformers
         from sentence_transformers import SentenceTransformer, __version__
 
+        _import_quietly("mlflow.pyfunc")
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.tracking_uri)
         with self._named_errors(), mlflow.start_run(experiment_id=experiment, run_name="register"):
@@ -188,10 +191,11 @@ class Registry:
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             raise RegistryError(
                 f"The model registry {self.tracking_uri} failed: {str(error).splitlines()[0]}.",
                 "Start that server, or unset MLFLOW_TRACKING_URI and "
@@ -203,6 +207,13 @@ def registered_name(model: str) -> str:
     """The registry's name of a model: its own name without folders, which MLflow refuses."""
     name = model.rstrip("/").removesuffix(".tar.gz").rpartition("/")[2]
     return quote(name, safe=" -_.").replace("%", "_") or "model"
+
+
+def _import_quietly(module: str) -> None:
+    """Import a part of MLflow that warns about its own type hints."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred")
+        importlib.import_module(module)
 
 
 def _process(pid: int | str) -> str:

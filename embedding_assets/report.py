@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,12 +175,11 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     columns = list(zip(*cells[1:], strict=True)) or [()] * len(head)
     align = [str.rjust if all(map(_is_number, column)) else str.ljust for column in columns]
-    lines = ("  ".join(map(_cell, align, row, widths)) for row in cells)
+    lines = [
+        "  ".join(put(cell, width) for put, cell, width in zip(align, row, widths, strict=True))
+        for row in cells
+    ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(align: Callable[[str, int], str], text: str, width: int) -> str:
-    return align(text, width)
 
 
 def _is_number(text: str) -> bool:

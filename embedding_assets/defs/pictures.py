@@ -105,10 +105,12 @@ def _scatter(axes: "Axes", points: npt.NDArray[np.float64], cuisines: npt.NDArra
 def _flattened(vectors: Vectors) -> npt.NDArray[np.float64]:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
-    reduced = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    layout = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+    with threadpool_limits(1):  # OpenMP's threads spin: on busy cores 15 points took 7 seconds
+        reduced = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
+        layout = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
     return np.asarray(layout, dtype=np.float64)
 
 

@@ -36,7 +36,8 @@ class Encoding:
 
 
 class Encoder(Protocol):
-    """What turns texts into unit vectors; equal fingerprint and text give equal vectors."""
+    """What turns texts into unit vectors; equal fingerprint and text give equal vectors,
+    up to the rounding of the precision: what else is in a batch may change the last bits."""
 
     @property
     def fingerprint(self) -> str:

@@ -93,7 +93,7 @@ def load_encoder(
 ) -> Encoder:
     """The encoder of `model` in the precision and back end that `report` pinned.
 
-    device: `auto`, `cpu`, `cuda` or `mps`; the packed back end runs on the CPU only.
+    device: `auto`, `cpu`, `cuda` or `mps`; the bert back end runs on the CPU only.
     threads: workers on the CPU; the usable cores by default.
     Raises ModelChangedError when the report is another model's, ModelDamagedError when the files
     changed since they were resolved, ModelPrecisionError for a device that the back end lacks,

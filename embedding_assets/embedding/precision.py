@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from embedding_assets.embedding.bert import supports
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.model import ModelFiles
-from embedding_assets.embedding.packed import supports
 from embedding_assets.embedding.probes import PROBES
 from embedding_assets.embedding.sentence import (
     SentenceNetwork,
@@ -20,7 +20,7 @@ from embedding_assets.embedding.sentence import (
     load_sentence_transformer,
 )
 from embedding_assets.embedding.transformer import (
-    PACKED,
+    BERT,
     SENTENCE_TRANSFORMERS,
     TransformerEncoder,
     build_encoder,
@@ -39,12 +39,12 @@ _REQUESTS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How the packed back end compares to Sentence Transformers in float32, on this processor.
+    """How the bert back end compares to Sentence Transformers in float32, on this processor.
 
-    float32_deviation: largest difference of a component in packed float32; None where the packed
-    back end does not apply: another architecture, or an accelerator at hand.
-    bfloat16_cosine, bfloat16_speedup: least cosine in packed bfloat16, and how many times as fast
-    as packed float32 it is; None where the processor has no such arithmetic.
+    float32_deviation: largest difference of a component in its float32; None where the back end
+    does not apply: another architecture, or an accelerator at hand.
+    bfloat16_cosine, bfloat16_speedup: least cosine of its bfloat16, and how many times as fast as
+    its float32 that is; None where the processor has no such arithmetic.
     """
 
     float32_deviation: float | None = None
@@ -58,7 +58,7 @@ class Measurement:
 class PrecisionReport(Measurement):
     """The arithmetic that was chosen for one model's content, with the measurement behind it.
 
-    precision: `float32` or `bfloat16`. backend: `packed` or `sentence-transformers`.
+    precision: `float32` or `bfloat16`. backend: `bert` or `sentence-transformers`.
     min_cosine: the chosen one's least cosine to Sentence Transformers in float32; 1 for float32,
     which is chosen only when no component differs by more than MAX_DEVIATION.
     """
@@ -89,7 +89,7 @@ def pin(model: ModelFiles, models_dir: Path, requested: str = "auto") -> Precisi
 
 
 def measure_precision(model: ModelFiles) -> PrecisionReport:
-    """Compare packed float32 and bfloat16 to Sentence Transformers on the probes, and choose."""
+    """Compare the bert back end to Sentence Transformers on the probes, and choose."""
     return choose(model, _measure(model), "auto")
 
 
@@ -110,11 +110,11 @@ def choose(model: ModelFiles, measured: Measurement, requested: str) -> Precisio
     faster = (measured.bfloat16_speedup or 0.0) > 1.0
     rough = close and (requested == "bfloat16" or (requested == "auto" and faster))
     deviation = measured.float32_deviation
-    packed = deviation is not None and deviation <= MAX_DEVIATION
+    agrees = deviation is not None and deviation <= MAX_DEVIATION
     return PrecisionReport(
         content_sha256=model.content_sha256,
         precision="bfloat16" if rough else "float32",
-        backend=PACKED if packed else SENTENCE_TRANSFORMERS,
+        backend=BERT if agrees else SENTENCE_TRANSFORMERS,
         min_cosine=cosine if rough and cosine is not None else 1.0,
         **{field.name: getattr(measured, field.name) for field in fields(Measurement)},
     )
@@ -124,11 +124,11 @@ def _measure(model: ModelFiles) -> Measurement:
     if not supports(model.layout) or best_device() != "cpu":
         return Measurement(processor=_processor())
     reference = _reference(model)
-    exact, exact_seconds = _packed(model, "float32")
+    exact, exact_seconds = _bert(model, "float32")
     deviation = float(np.abs(exact - reference).max())
     if deviation > MAX_DEVIATION or not native_bfloat16():
         return Measurement(float32_deviation=deviation, probes=len(PROBES), processor=_processor())
-    rough, rough_seconds = _packed(model, "bfloat16")
+    rough, rough_seconds = _bert(model, "bfloat16")
     return Measurement(
         float32_deviation=deviation,
         bfloat16_cosine=float((rough * reference).sum(axis=1).min()),
@@ -162,9 +162,9 @@ def _reference(model: ModelFiles) -> Vectors:
     return vectors
 
 
-def _packed(model: ModelFiles, precision: str) -> tuple[Vectors, float]:
+def _bert(model: ModelFiles, precision: str) -> tuple[Vectors, float]:
     """Vectors of the probes and the seconds they take once everything is warm."""
-    encoder = build_encoder(model.layout, precision, PACKED, "")
+    encoder = build_encoder(model.layout, precision, BERT, "")
     encoder.encode(PROBES)
     start = time.perf_counter()
     vectors = encoder.encode(PROBES).vectors

@@ -1,4 +1,4 @@
-"""Any model of Sentence Transformers, on any device, behind the same windows as the packed one."""
+"""Any model of Sentence Transformers, on any device, behind the same windows as the bert one."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from embedding_assets.embedding.bert import Bert
 from embedding_assets.embedding.encoder import Counts, Encoding, Vectors
 from embedding_assets.embedding.folder import Layout
-from embedding_assets.embedding.packed import PackedBert
 from embedding_assets.embedding.sentence import (
     SentenceNetwork,
     best_device,
@@ -27,7 +27,7 @@ from embedding_assets.errors import ModelPrecisionError, NotEnoughMemoryError
 
 _TOKENS_AT_ONCE = {"cpu": 2_048, "mps": 16_384, "cuda": 65_536}
 """Tokens of a batch: on a CPU more is not faster, only larger; a GPU wants to be kept busy."""
-PACKED = "packed"
+BERT = "bert"
 SENTENCE_TRANSFORMERS = "sentence-transformers"
 _TEXTS_AT_ONCE = 16_384
 _CHARACTERS_AT_ONCE = 8_000_000
@@ -156,11 +156,11 @@ def build_encoder(
     device: str = "auto",
     threads: int | None = None,
 ) -> TransformerEncoder:
-    """The encoder of the model with that layout; `backend` is PACKED or SENTENCE_TRANSFORMERS.
+    """The encoder of the model with that layout; `backend` is BERT or SENTENCE_TRANSFORMERS.
 
     Raises ModelPrecisionError when the back end does not run on `device`, ModelLoadError.
     """
-    if backend == PACKED:
+    if backend == BERT:
         if device not in ("auto", "cpu"):
             raise ModelPrecisionError(
                 f"The vectors of this model are pinned to the CPU, not to the device {device!r}.",
@@ -168,7 +168,7 @@ def build_encoder(
             )
         device, tokenizer = "cpu", read_tokenizer(layout.transformer)
         workers = single_thread_workers(threads)
-        network: Network = workers.submit(PackedBert, layout, precision).result()
+        network: Network = workers.submit(Bert, layout, precision).result()
     else:
         device = best_device() if device == "auto" else device
         model = load_sentence_transformer(layout.folder, device)

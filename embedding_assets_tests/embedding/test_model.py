@@ -17,7 +17,7 @@ from embedding_assets.embedding.precision import PrecisionReport
 from embedding_assets.errors import ModelChangedError, ModelDamagedError, ModelLoadError
 from embedding_assets_tests.embedding import models
 
-REPORT = PrecisionReport(content_sha256="", precision="float32", backend="packed", min_cosine=1.0)
+REPORT = PrecisionReport(content_sha256="", precision="float32", backend="bert", min_cosine=1.0)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_precision_and_back_end_change_the_fingerprint(tmp_path):
     assert len({encoder_fingerprint(model, report) for report in reports}) == 3
 
 
-def test_the_packed_path_imports_neither_transformers_nor_sentence_transformers(tmp_path):
+def test_the_bert_path_imports_neither_transformers_nor_sentence_transformers(tmp_path):
     code = f"""
 import sys
 from dataclasses import replace

@@ -34,9 +34,9 @@ def test_there_are_more_than_a_hundred_probes_and_some_outgrow_the_window():
     assert max(len(text.split()) for text in PROBES) > 512
 
 
-def test_the_packed_path_of_the_default_model_is_measured_and_chosen(model, few_probes):
+def test_the_bert_path_of_the_default_model_is_measured_and_chosen(model, few_probes):
     found = measure_precision(model)
-    assert found.backend == "packed"
+    assert found.backend == "bert"
     assert found.float32_deviation <= 1e-5
     assert found.min_cosine >= 0.999
     assert found.probes == len(SOME)
@@ -48,7 +48,7 @@ def test_the_packed_path_of_the_default_model_is_measured_and_chosen(model, few_
 def test_a_processor_without_bfloat16_gets_float32(model, few_probes, monkeypatch):
     monkeypatch.setattr(precision, "native_bfloat16", lambda: False)
     found = measure_precision(model)
-    assert (found.precision, found.backend, found.bfloat16_cosine) == ("float32", "packed", None)
+    assert (found.precision, found.backend, found.bfloat16_cosine) == ("float32", "bert", None)
 
 
 def measured(cosine, speedup):
@@ -76,7 +76,7 @@ def test_bfloat16_that_is_not_close_or_not_there_is_refused(model, cosine):
         choose(model, measured(cosine, 3.0), "bfloat16")
 
 
-def test_a_packed_path_that_deviates_falls_back_to_sentence_transformers(model):
+def test_a_bert_path_that_deviates_falls_back_to_sentence_transformers(model):
     found = choose(model, Measurement(float32_deviation=2e-4), "auto")
     assert (found.precision, found.backend) == ("float32", "sentence-transformers")
 

@@ -22,14 +22,14 @@ def sentence_transformer():
     return models.sentence_transformer(models.packaged())
 
 
-@pytest.fixture(scope="module", params=["packed", "sentence-transformers"])
+@pytest.fixture(scope="module", params=["bert", "sentence-transformers"])
 def encoder(request):
     return models.encoder(models.packaged(), "float32", request.param)
 
 
 @pytest.fixture(scope="module")
 def rough():
-    return models.encoder(models.packaged(), "bfloat16", "packed")
+    return models.encoder(models.packaged(), "bfloat16", "bert")
 
 
 def fitting(encoder, texts=TEXTS):
@@ -117,14 +117,14 @@ def test_cls_pooling_and_no_normalize_module(tmp_path):
     expected = models.sentence_transformer(folder).encode(
         ["wine and fish", ""], normalize_embeddings=True
     )
-    for backend in "packed", "sentence-transformers":
+    for backend in "bert", "sentence-transformers":
         found = models.encoder(folder, "float32", backend).encode(["wine and fish", ""]).vectors
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_folder_saved_by_sentence_transformers_6(tmp_path, sentence_transformer):
     sentence_transformer.save(str(tmp_path / "saved"))
-    found = models.encoder(tmp_path / "saved", "float32", "packed").encode(["wine and fish"])
+    found = models.encoder(tmp_path / "saved", "float32", "bert").encode(["wine and fish"])
     expected = sentence_transformer.encode(["wine and fish"], normalize_embeddings=True)
     np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
 
@@ -142,13 +142,13 @@ def test_other_architectures_go_the_general_way(tmp_path, kind):
 def test_a_default_prompt_is_read_before_every_text(tmp_path):
     folder = models.copied(tmp_path, prompt="query: ")
     expected = models.sentence_transformer(folder).encode(["wine"], normalize_embeddings=True)
-    found = models.encoder(folder, "float32", "packed").encode(["wine"])
+    found = models.encoder(folder, "float32", "bert").encode(["wine"])
     np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
 
 
-def test_the_packed_back_end_refuses_an_accelerator():
+def test_the_bert_back_end_refuses_an_accelerator():
     with pytest.raises(ModelPrecisionError, match="'cuda'"):
-        models.encoder(models.packaged(), "float32", "packed", device="cuda")
+        models.encoder(models.packaged(), "float32", "bert", device="cuda")
 
 
 def test_batches_hold_like_lengths_and_every_position_once():

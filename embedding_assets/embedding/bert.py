@@ -41,7 +41,7 @@ def supports(layout: Layout) -> bool:
     )
 
 
-class PackedBert:
+class Bert:
     """The network, its weights in one precision and laid out for this processor."""
 
     def __init__(self, layout: Layout, precision: str) -> None:

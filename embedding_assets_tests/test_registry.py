@@ -1,0 +1,178 @@
+import os
+import socket
+import threading
+
+import pytest
+
+from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
+from embedding_assets.errors import RegistryError
+from embedding_assets.registry import (
+    FINGERPRINT,
+    ModelEntry,
+    ModelVersion,
+    Registry,
+    registered_name,
+)
+from embedding_assets_tests.storage import processes
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    return Registry(f"sqlite:///{folder / 'mlflow.db'}", "tests", folder)
+
+
+@pytest.fixture
+def uploads(registry, monkeypatch):
+    """Registers versions without a model's files; the entries that were uploaded."""
+    done = []
+
+    def register(entry, experiment):
+        name = registered_name(entry.name)
+        if not registry.client.search_registered_models(f"name = '{name}'"):
+            registry.client.create_registered_model(name)
+        tags = {**entry.details, FINGERPRINT: entry.fingerprint}
+        made = registry.client.create_model_version(name, "file:///nowhere", tags=tags)
+        done.append(entry)
+        return ModelVersion(name, str(made.version), entry.fingerprint)
+
+    monkeypatch.setattr(registry, "_register", register)
+    return done
+
+
+def entry(tmp_path, name="mini", fingerprint="f1"):
+    return ModelEntry(name, tmp_path, fingerprint, {"precision": "float32"})
+
+
+def run_of(registry, run_id):
+    return registry.client.get_run(run_id)
+
+
+def test_a_model_is_registered_once_and_another_fingerprint_is_a_new_version(
+    registry, uploads, tmp_path
+):
+    first = registry.ensure_registered(entry(tmp_path))
+    assert registry.ensure_registered(entry(tmp_path)) == first
+    second = registry.ensure_registered(entry(tmp_path, fingerprint="f2"))
+    assert (first.version, second.version) == ("1", "2")
+    assert (str(first), second.fingerprint) == ("mini v1", "f2")
+    assert len(uploads) == 2
+    assert registry.version_of("mini", "f2") == second
+    assert registry.version_of("mini", "f3") is None
+    assert registry.version_of("other", "f1") is None
+
+
+def test_two_that_register_the_same_model_at_once_make_one_version(registry, uploads, tmp_path):
+    found = []
+    again = entry(tmp_path, "twice", "f9")
+    threads = [
+        threading.Thread(target=lambda: found.append(registry.ensure_registered(again)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1]
+    assert len(uploads) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("org/model", "model"),
+        ("/models/mini/", "mini"),
+        ("downloads/mini.tar.gz", "mini"),
+        ('it\'s: a "model"', "it_27s_3A a _22model_22"),
+        ("größe", "gr_C3_B6_C3_9Fe"),
+        ("/", "model"),
+    ],
+)
+def test_any_model_has_a_name_that_the_registry_takes(registry, uploads, tmp_path, model, name):
+    assert registered_name(model) == name
+    made = registry.ensure_registered(entry(tmp_path, model, f"of {model}"))
+    assert made.name == name
+    assert registry.version_of(model, f"of {model}") == made
+
+
+def test_a_run_logs_the_model_its_settings_and_the_summed_metrics(registry):
+    model = ModelVersion("mini", "3", "f1")
+    with registry.vector_run("embeddings", model, {"window": 254}, {"dagster_run_id": "r1"}) as run:
+        run.add({"tokens": 3, "seconds": 0.5})
+        run.add({"tokens": 4})
+    logged = run_of(registry, run.run_id)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.metrics == {"tokens": 7, "seconds": 0.5}
+    assert logged.data.params == {
+        "model": "mini", "version": "3", "window": "254", "fingerprint": "f1",
+    }  # fmt: skip
+    assert logged.data.tags["dagster_run_id"] == "r1"
+    assert logged.data.tags["asset"] == "embeddings"
+    assert run.link.endswith(f"/#/experiments/{registry.experiment_id}/runs/{run.run_id}")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_a_run_that_breaks_off_is_failed_and_keeps_its_metrics(registry, error):
+    runs = []
+    with pytest.raises(error):
+        with registry.vector_run("embeddings", ModelVersion("mini", "1", "f"), {}, {}) as run:
+            runs.append(run)
+            run.add({"tokens": 3})
+            raise error
+    logged = run_of(registry, runs[0].run_id)
+    assert (logged.info.status, logged.data.metrics) == ("FAILED", {"tokens": 3})
+
+
+def test_runs_of_killed_processes_are_closed_and_those_of_living_ones_stay(registry):
+    def left(process):
+        tags = {"process": f"{socket.gethostname()}:{process}"}
+        return registry.client.create_run(registry.experiment_id, tags=tags).info.run_id
+
+    gone = processes.start("print(1)")
+    gone.communicate()
+    dead, alive = left(gone.pid), left(os.getppid())
+    elsewhere = registry.client.create_run(
+        registry.experiment_id, tags={"process": f"another-host:{gone.pid}"}
+    ).info.run_id
+    with registry.vector_run("embeddings", ModelVersion("mini", "1", "f"), {}, {}) as run:
+        assert run_of(registry, run.run_id).info.status == "RUNNING"
+    assert [run_of(registry, each).info.status for each in (dead, alive, elsewhere)] == [
+        "KILLED", "RUNNING", "RUNNING",
+    ]  # fmt: skip
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    registry = Registry(uri, "tests", tmp_path)
+    with pytest.raises(RegistryError, match=uri):
+        registry.version_of("mini", "f1")
+
+
+def test_a_local_store_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database" * 1_000)
+    registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "tests", tmp_path)
+    with pytest.raises(RegistryError, match="mlflow.db"):
+        registry.version_of("mini", "f1")
+
+
+def test_a_link_leads_to_the_server_in_use(tmp_path):
+    registry = Registry("https://theirs/", "tests", tmp_path)
+    registry.__dict__["experiment_id"] = "7"
+    assert registry.link("r1") == "https://theirs/#/experiments/7/runs/r1"
+
+
+def test_the_default_model_is_registered_with_its_files(tmp_path):
+    registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "tests", tmp_path)
+    folder = resolve_model(DEFAULT_MODEL, tmp_path).folder
+    made = registry.ensure_registered(ModelEntry(DEFAULT_MODEL, folder, "f1", {"window": "254"}))
+    assert made == ModelVersion(DEFAULT_MODEL, "1", "f1")
+    [stored] = registry.client.search_model_versions(f"name = '{DEFAULT_MODEL}'")
+    assert stored.tags == {"window": "254", FINGERPRINT: "f1"}
+    assert list((tmp_path / "mlflow").rglob("model.safetensors"))
+    assert (
+        Registry(registry.tracking_uri, "tests", tmp_path).version_of(DEFAULT_MODEL, "f1") == made
+    )
