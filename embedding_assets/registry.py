@@ -164,7 +164,11 @@ class Registry:
         _import_quietly("mlflow.pyfunc")
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.tracking_uri)
-        with self._named_errors(), mlflow.start_run(experiment_id=experiment, run_name="register"):
+        tags = {"process": _process(os.getpid())}
+        with (
+            self._named_errors(),
+            mlflow.start_run(experiment_id=experiment, run_name="register", tags=tags),
+        ):
             mlflow.log_params(dict(entry.details))
             info = mlflow.sentence_transformers.log_model(
                 model=SentenceTransformer(str(entry.folder), device="cpu", local_files_only=True),

@@ -27,7 +27,8 @@ class SliceIOManager(dg.ConfigurableIOManager):
             if context.has_asset_partitions:
                 _describe_partition(context, written[-1])
         if not context.has_asset_partitions:
-            context.add_output_metadata(_numbers(written))
+            last = {each.footer.key: each for each in written}
+            context.add_output_metadata(_numbers(list(last.values())))
         workspace.warehouse.publish()
 
     def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:

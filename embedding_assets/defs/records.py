@@ -1,6 +1,6 @@
 """Order records to account embeddings: the assets, by day and over all days."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -122,8 +122,11 @@ def latest_account_embeddings(
     """The newest embedding of each account: `account_id`, `text_for_embedding`, `embedding_0` …
     `embedding_N`, then provenance."""
     opened = workspace.open()
-    part = latest_slice(account_embeddings, opened.fingerprint, opened.model.dimension)
-    return Slices(_mapped(context, opened, part))
+
+    def now() -> Slice:
+        return latest_slice(account_embeddings, opened.fingerprint, opened.model.dimension)
+
+    return Slices(_mapped(context, opened, _until_settled(now)))
 
 
 @record_asset(PARQUET_ASSETS["item_embeddings"], "parquet", kinds={"mlflow"})
@@ -133,24 +136,29 @@ def item_embeddings(
     """Every distinct item description with its vector and how often it was ordered."""
     opened = workspace.open()
     memory = opened.settings.storage.query_memory_mb
-    part = item_slice(cleaned_records, opened.encoder, opened.vectors, memory)
-    return Slices(_logged(context, opened, [part]))
+
+    def now() -> Slice:
+        return item_slice(cleaned_records, opened.encoder, opened.vectors, memory)
+
+    return Slices(_logged(context, opened, _until_settled(now)))
 
 
 @record_asset(similar_schema("account_id"), "duckdb")
 def similar_accounts(
     latest_account_embeddings: ParquetTable, workspace: WorkspaceResource
-) -> Slice:
+) -> Slices:
     """For each account the most similar others by cosine, exact."""
     top = workspace.open().settings.similarity.top
-    return similar_slice(latest_account_embeddings, "account_id", top)
+    return Slices(
+        _until_settled(lambda: similar_slice(latest_account_embeddings, "account_id", top))
+    )
 
 
 @record_asset(similar_schema("item_description"), "duckdb")
-def similar_items(item_embeddings: ParquetTable, workspace: WorkspaceResource) -> Slice:
+def similar_items(item_embeddings: ParquetTable, workspace: WorkspaceResource) -> Slices:
     """For each item the most similar others by cosine, exact."""
     top = workspace.open().settings.similarity.top
-    return similar_slice(item_embeddings, "item_description", top)
+    return Slices(_until_settled(lambda: similar_slice(item_embeddings, "item_description", top)))
 
 
 def _logged(
@@ -164,11 +172,12 @@ def _logged(
         context.add_asset_metadata(
             {"model": str(version), "mlflow_run": dg.MetadataValue.url(run.link)}
         )
+        table = workspace.table(asset)
         for part in slices:
             yield part
             run.add({name: part.stats[name] for name in _SUMMED if name in part.stats})
-            run.add({"rows": part.stats.get("texts", 0)})
-        table = workspace.table(asset)
+            stored = table.footer(part.key)
+            run.add({"rows": stored.rows if stored else 0})
         window = workspace.model.window
         context.add_asset_metadata(
             {"text_lengths": length_histogram(table, _keys(context), window)}
@@ -176,18 +185,27 @@ def _logged(
 
 
 def _mapped(
-    context: dg.AssetExecutionContext, workspace: Workspace, part: Slice
+    context: dg.AssetExecutionContext, workspace: Workspace, slices: Iterable[Slice]
 ) -> Iterator[Slice]:
-    """The slice; afterwards the materialization shows a map of it."""
-    yield part
+    """The slices, logged; afterwards the materialization shows a map of what is stored."""
+    yield from _logged(context, workspace, slices)
     table = workspace.table("latest_account_embeddings")
-    context.add_asset_metadata(
-        {"model": str(workspace.model_version), "map": cuisine_map(table, "account_id")}
-    )
+    context.add_asset_metadata({"map": cuisine_map(table, "account_id")})
+
+
+def _until_settled(now: Callable[[], Slice]) -> Iterator[Slice]:
+    """The slice of a table without partitions; once more when what it is drawn from has changed
+    while it was written: otherwise the older of two runs at once could have the last word."""
+    part = now()
+    yield part
+    while (latest := now()).digest != part.digest:
+        part = latest
+        yield part
 
 
 def _keys(context: dg.AssetExecutionContext) -> list[str] | None:
-    return sorted(context.partition_keys) if context.has_partition_key_range else None
+    partitioned = context.assets_def.partitions_def is not None
+    return sorted(context.partition_keys) if partitioned else None
 
 
 def _model_settings(workspace: Workspace) -> dict[str, Any]:

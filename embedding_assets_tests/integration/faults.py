@@ -62,6 +62,26 @@ def die() -> None:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Waits before a file takes the place of `target`, until `until` exists; says so in `held`."""
+
+    target: str
+    held: Path
+    until: Path
+
+    def __call__(self) -> None:
+        replace = os.replace
+
+        def waiting(source: object, target: object) -> None:
+            if str(target).endswith(self.target) and not self.held.exists():
+                self.held.touch()
+                until(self.until.exists)
+            replace(source, target)
+
+        os.replace = waiting
+
+
+@dataclass(frozen=True)
 class FileSizeLimit:
     """No file may grow beyond `size` bytes."""
 

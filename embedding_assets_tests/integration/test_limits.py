@@ -154,7 +154,7 @@ def test_a_full_disk_in_a_run_names_itself_and_the_last_run_stays_readable(graph
 
 
 # The writers' database has several files (itself, a log, what spills), so each room differs.
-@pytest.mark.parametrize("room", [0, 16, 300, 600])
+@pytest.mark.parametrize("room", [0, 300])
 def test_a_full_disk_in_the_duckdb_write_takes_no_quarantined_row_away(graph, disk, room):
     bad = [record(f"bad-{i}", "", vendor=f"vendor {i} " * 30) for i in range(2_000)]
     write_records(graph.source / "first.parquet", bad[:10])
@@ -259,12 +259,12 @@ def test_a_model_that_cannot_be_used_is_named(place, source, tmp_path, bad):
 
 def test_weights_damaged_after_their_first_use_are_named(place, source, tmp_path):
     model = tmp_path / "copied"
-    shutil.copytree(packaged_model(), model)
+    shutil.copytree(place.model, model)
     output = place.folder / "out" / "out.parquet"
     assert place.embed(source, output, "--model", model).code == 0
     before = contents(output.parent) | contents(place.data_dir)
     with (model / "model.safetensors").open("r+b") as weights:
-        weights.seek(60_000_000)
+        weights.seek(2_000_000)
         weights.write(b"damage" * 1_000)
     write_records(source, [record("three", "Something new")])
     done = place.embed(source, output, "--model", model)

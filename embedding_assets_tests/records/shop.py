@@ -1,6 +1,7 @@
 """A small shop for the tests: its record files, and the day partitions made of them."""
 
 import os
+import shutil
 from datetime import date, datetime
 from pathlib import Path
 
@@ -65,6 +66,13 @@ class Shop:
         self.vectors = VectorStore.of(self.out / "vectors", self.encoder)
         self.known = Inventory()
         self.clock = 0
+
+    def copy(self, root):
+        """The same files and tables in another folder."""
+        shutil.copytree(self.source.parent, root, dirs_exist_ok=True)
+        other = Shop(root, self.days.history_days)
+        other.known, other.clock = self.known, self.clock
+        return other
 
     def put(self, name, *rows):
         """A record file; each has a later date than the ones before."""

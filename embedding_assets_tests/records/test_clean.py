@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA, DayRange, clean
+from embedding_assets.records.source import RAW_SCHEMA
 from embedding_assets_tests.records.shop import cleaned, row, write
 
 DAYS = DayRange(date(2025, 1, 1), date(2025, 12, 31))
+NO_ID = "account_id is empty"
+NO_ITEM = "item_description is empty"
+NO_TIME = "feature_timestamp is empty or not ISO-8601"
+FUTURE = "feature_timestamp lies in the future"
+BEFORE = "feature_timestamp lies before records.start_date"
 
 
 @pytest.fixture
@@ -79,16 +85,16 @@ def test_cuisines_are_split_at_commas_and_semicolons(part, cuisines, names):
 @pytest.mark.parametrize(
     ("changes", "reason", "kind"),
     [
-        ({"account": None}, "account_id is empty", "permanent"),
-        ({"account": " \u00a0\x00"}, "account_id is empty", "permanent"),
-        ({"item": None}, "item_description is empty", "permanent"),
-        ({"item": ""}, "item_description is empty", "permanent"),
-        ({"at": None}, "feature_timestamp is empty or not ISO-8601", "permanent"),
-        ({"at": "yesterday"}, "feature_timestamp is empty or not ISO-8601", "permanent"),
-        ({"at": "2024-12-31T23:59:59Z"}, "feature_timestamp lies before records.start_date", "permanent"),
-        ({"at": "2026-01-01T00:00:00Z"}, "feature_timestamp lies in the future", "transient"),
-        ({"item": "", "at": "2026-01-01"}, "item_description is empty; feature_timestamp lies in the future", "permanent"),
-        ({"account": "", "item": "", "at": ""}, "account_id is empty; item_description is empty; feature_timestamp is empty or not ISO-8601", "permanent"),
+        ({"account": None}, NO_ID, "permanent"),
+        ({"account": " \u00a0\x00"}, NO_ID, "permanent"),
+        ({"item": None}, NO_ITEM, "permanent"),
+        ({"item": ""}, NO_ITEM, "permanent"),
+        ({"at": None}, NO_TIME, "permanent"),
+        ({"at": "yesterday"}, NO_TIME, "permanent"),
+        ({"at": "2024-12-31T23:59:59Z"}, BEFORE, "permanent"),
+        ({"at": "2026-01-01T00:00:00Z"}, FUTURE, "transient"),
+        ({"item": "", "at": "2026-01-01"}, f"{NO_ITEM}; {FUTURE}", "permanent"),
+        ({"account": "", "item": "", "at": ""}, f"{NO_ID}; {NO_ITEM}; {NO_TIME}", "permanent"),
     ],
 )  # fmt: skip
 def test_a_bad_record_is_kept_as_it_came_with_its_reasons(part, changes, reason, kind):
@@ -154,9 +160,14 @@ def test_a_text_of_a_megabyte_is_kept_whole(part):
 
 def test_the_row_hash_tells_every_column_apart_and_nothing_else(part):
     rows = [
-        row("ab", "c"), row("a", "bc"), row(vendor="Thai", cuisines=""), row(vendor="", cuisines="Thai"),
-        row(cuisines="Thai,Asian"), row(cuisines="Asian,Thai"), row(at="2025-03-01T10:00:01"),
-    ]  # fmt: skip
+        row("ab", "c"),
+        row("a", "bc"),
+        row(vendor="Thai", cuisines=""),
+        row(vendor="", cuisines="Thai"),
+        row(cuisines="Thai,Asian"),
+        row(cuisines="Asian,Thai"),
+        row(at="2025-03-01T10:00:01"),
+    ]
     good, _ = part(*rows)
     hashes = [each["row_hash"] for each in good]
     assert len(set(hashes)) == len(rows)
@@ -173,8 +184,6 @@ def test_a_column_without_any_value_is_no_obstacle(part):
 
 
 def test_an_empty_batch_has_no_rows():
-    from embedding_assets.records.source import RAW_SCHEMA
-
     [part] = clean([pa.RecordBatch.from_pylist([], RAW_SCHEMA)], DAYS)
     assert (part.good.schema, len(part.good)) == (CLEAN_SCHEMA, 0)
     assert (part.bad.schema, len(part.bad)) == (QUARANTINE_SCHEMA, 0)

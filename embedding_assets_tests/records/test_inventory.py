@@ -2,6 +2,7 @@ import os
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from embedding_assets.errors import InputNotFoundError, UnreadableInputError
@@ -148,8 +149,6 @@ def test_a_new_unreadable_file_is_listed_and_stops_no_other(shop):
 
 
 def test_a_file_without_the_right_columns_is_listed_with_the_reason(shop):
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table({"x": [1]}), shop.source / "c.parquet")
     assert "lacks the column account_id" in shop.inventory().errors["c.parquet"]
 

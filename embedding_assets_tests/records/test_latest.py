@@ -8,8 +8,25 @@ from embedding_assets.records.latest import item_schema, item_slice, latest_slic
 from embedding_assets_tests.records.shop import Shop, row
 
 
+@pytest.fixture(scope="module")
+def ran_once(tmp_path_factory):
+    """The shop after a run."""
+    shop = stocked(tmp_path_factory.mktemp("shop"))
+    shop.run()
+    return shop
+
+
 @pytest.fixture
 def shop(tmp_path):
+    return stocked(tmp_path)
+
+
+@pytest.fixture
+def ran(ran_once, tmp_path):
+    return ran_once.copy(tmp_path)
+
+
+def stocked(tmp_path):
     shop = Shop(tmp_path)
     shop.put(
         "a.parquet",
@@ -34,9 +51,8 @@ def items(shop):
     return item_slice(shop.tables.cleaned, shop.encoder, shop.vectors, 384)
 
 
-def test_each_account_has_the_row_of_its_newest_day(shop):
-    shop.run()
-    part = latest(shop)
+def test_each_account_has_the_row_of_its_newest_day(ran):
+    part = latest(ran)
     assert [(r["account_id"], str(r["day"]), r["records"]) for r in rows(part)] == [
         ("bob", "2025-03-02", 1), ("ada", "2025-03-03", 3),
     ]  # fmt: skip
@@ -49,33 +65,30 @@ def test_each_account_has_the_row_of_its_newest_day(shop):
     ]
 
 
-def test_an_account_whose_newest_day_went_away_has_the_one_before(shop):
-    shop.run()
-    shop.put("a.parquet", row("ada", "Pho", "2025-03-01", cuisines="Thai"))
-    shop.run()
-    assert [(r["account_id"], str(r["day"])) for r in rows(latest(shop))] == [("ada", "2025-03-01")]
+def test_an_account_whose_newest_day_went_away_has_the_one_before(ran):
+    ran.put("a.parquet", row("ada", "Pho", "2025-03-01", cuisines="Thai"))
+    ran.run()
+    assert [(r["account_id"], str(r["day"])) for r in rows(latest(ran))] == [("ada", "2025-03-01")]
 
 
-def test_the_digest_changes_with_the_days_and_not_with_empty_ones(shop):
-    shop.run()
-    before = latest(shop).digest
-    shop.run("2025-02-01")
-    assert latest(shop).digest == before
-    shop.put("b.parquet", row("eve", at="2025-03-02"))
-    shop.run()
-    assert latest(shop).digest != before
+def test_the_digest_changes_with_the_days_and_not_with_empty_ones(ran):
+    before = latest(ran).digest
+    ran.run("2025-02-01")
+    assert latest(ran).digest == before
+    ran.put("b.parquet", row("eve", at="2025-03-02"))
+    ran.run()
+    assert latest(ran).digest != before
 
 
-def test_days_of_another_model_are_refused_by_name(shop):
-    shop.run()
+def test_days_of_another_model_are_refused_by_name(ran):
     other = HashingEncoder(16)
     with pytest.raises(ModelChangedError, match=r"3 days.*2025-03-01 to 2025-03-03"):
-        latest(shop, other)
-    shop.encoder, first = other, shop.encoder
-    shop.vectors = VectorStore.of(shop.out / "vectors", other)
-    shop.run("2025-03-01", "2025-03-02")
+        latest(ran, other)
+    ran.encoder, first = other, ran.encoder
+    ran.vectors = VectorStore.of(ran.out / "vectors", other)
+    ran.run("2025-03-01", "2025-03-02")
     with pytest.raises(ModelChangedError, match=r"2 days.*2025-03-01\.\.\.2025-03-02"):
-        latest(shop, first)
+        latest(ran, first)
 
 
 def test_nothing_embedded_gives_no_rows(shop):
@@ -85,15 +98,14 @@ def test_nothing_embedded_gives_no_rows(shop):
     assert rows(latest(shop)) == []
 
 
-def test_each_distinct_item_has_a_vector_and_its_orders_accounts_and_cuisine(shop):
-    shop.run()
-    part = items(shop)
+def test_each_distinct_item_has_a_vector_and_its_orders_accounts_and_cuisine(ran):
+    part = items(ran)
     found = rows(part)
     assert part.schema == item_schema(8)
     assert [
         (r["item_description"], r["orders"], r["accounts"], r["main_cuisine"]) for r in found
     ] == [("Pho", 3, 2, "Asian"), ("Ramen", 1, 1, "Asian")]
-    assert found[0]["embedding"] == shop.encoder.encode(["Pho"]).vectors[0].tolist()
+    assert found[0]["embedding"] == ran.encoder.encode(["Pho"]).vectors[0].tolist()
     assert (part.stats["texts"], part.stats["computed"]) == (2, 2)
 
 
@@ -106,12 +118,11 @@ def test_an_item_without_a_cuisine_is_an_item(tmp_path):
     ]
 
 
-def test_the_digest_of_items_follows_the_clean_days_and_the_model(shop):
-    shop.run()
-    before = items(shop).digest
-    assert items(shop).digest == before
-    shop.put("b.parquet", row("eve", "Soup", at="2025-03-02"))
-    shop.run()
-    after = items(shop).digest
-    shop.encoder = HashingEncoder(16)
-    assert len({before, after, items(shop).digest}) == 3
+def test_the_digest_of_items_follows_the_clean_days_and_the_model(ran):
+    before = items(ran).digest
+    assert items(ran).digest == before
+    ran.put("b.parquet", row("eve", "Soup", at="2025-03-02"))
+    ran.run()
+    after = items(ran).digest
+    ran.encoder = HashingEncoder(16)
+    assert len({before, after, items(ran).digest}) == 3

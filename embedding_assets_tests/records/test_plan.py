@@ -2,12 +2,31 @@ from datetime import date, timedelta
 
 import pytest
 
+from embedding_assets.embedding.encoder import HashingEncoder
+from embedding_assets.embedding.store import VectorStore
 from embedding_assets.records.plan import DayState, TextChanges, measured_speed
 from embedding_assets_tests.records.shop import Shop, row
 
 
+@pytest.fixture(scope="module")
+def ran_once(tmp_path_factory):
+    """The shop after a run."""
+    shop = stocked(tmp_path_factory.mktemp("shop"))
+    shop.run()
+    return shop
+
+
 @pytest.fixture
 def shop(tmp_path):
+    return stocked(tmp_path)
+
+
+@pytest.fixture
+def ran(ran_once, tmp_path):
+    return ran_once.copy(tmp_path)
+
+
+def stocked(tmp_path):
     shop = Shop(tmp_path)
     shop.put("ada.parquet", *(row("ada", f"Dish {n}", f"2025-03-0{n}") for n in (1, 3, 5)))
     shop.put("rest.parquet", row("bob", at="2025-03-03"), row("eve", at="2025-03-04"))
@@ -53,9 +72,10 @@ CHANGES = {
         ("nothing", "all files removed"),
     ],
 )
-def test_a_plan_tells_what_the_run_then_does(shop, change, before):
+def test_a_plan_tells_what_the_run_then_does(request, change, before):
+    shop = request.getfixturevalue("ran" if before == "everything" else "shop")
     {
-        "everything": lambda: shop.run(),
+        "everything": lambda: None,
         "one day": lambda: shop.run("2025-03-03"),
         "no embeddings": lambda: shop.run(until="account_texts"),
         "nothing": lambda: None,
@@ -88,20 +108,18 @@ def test_the_first_plan_names_every_day_missing_and_every_text_new(shop):
     assert planned(shop)["account_embeddings"].seconds is None
 
 
-def test_a_plan_after_a_run_finds_everything_fresh_and_costs_nothing(shop):
-    shop.run()
-    plan = shop.plan()
+def test_a_plan_after_a_run_finds_everything_fresh_and_costs_nothing(ran):
+    plan = ran.plan()
     assert [days(asset) for asset in plan.assets] == [(0, 0, 4)] * 4
     assert plan.days_to_run == []
-    asset = planned(shop)["account_embeddings"]
+    asset = planned(ran)["account_embeddings"]
     assert asset.texts == TextChanges(unchanged=5)
     assert (asset.seconds, dict(asset.why)) == (0.0, {})
 
 
-def test_a_late_record_is_one_new_and_two_changed_texts_with_their_reasons(shop):
-    shop.run()
-    shop.put("late.parquet", row("ada", "Late", at="2025-03-02"))
-    plan = planned(shop)
+def test_a_late_record_is_one_new_and_two_changed_texts_with_their_reasons(ran):
+    ran.put("late.parquet", row("ada", "Late", at="2025-03-02"))
+    plan = planned(ran)
     assert days(plan["raw_records"]) == (1, 0, 4)
     assert days(plan["account_texts"]) == (1, 2, 2)
     assert plan["account_texts"].texts == TextChanges(new=1, changed=2, unchanged=3)
@@ -111,12 +129,11 @@ def test_a_late_record_is_one_new_and_two_changed_texts_with_their_reasons(shop)
     assert plan["account_embeddings"].texts.to_embed == 3
 
 
-def test_tokens_are_those_of_the_texts_to_embed(shop):
-    shop.run()
-    shop.put("n.parquet", row("bob", "Soup", "2025-03-05"))
-    texts = planned(shop)["account_embeddings"].texts
+def test_tokens_are_those_of_the_texts_to_embed(ran):
+    ran.put("n.parquet", row("bob", "Soup", "2025-03-05"))
+    texts = planned(ran)["account_embeddings"].texts
     text = "Items: Pho; Soup. Vendors: Saigon. Cuisines: Thai."
-    assert texts.tokens == shop.encoder.count_tokens([text])[0]
+    assert texts.tokens == ran.encoder.count_tokens([text])[0]
 
 
 def test_tokens_of_very_many_texts_are_estimated_from_a_sample(shop, monkeypatch):
@@ -136,9 +153,6 @@ def test_seconds_follow_the_speed_that_was_measured(shop):
 
 
 def test_another_model_makes_every_embedding_stale_and_no_text(shop):
-    from embedding_assets.embedding.encoder import HashingEncoder
-    from embedding_assets.embedding.store import VectorStore
-
     shop.run()
     shop.encoder = HashingEncoder(16)
     shop.vectors = VectorStore.of(shop.out / "vectors", shop.encoder)

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from embedding_assets.errors import (
     UnreadableInputError,
 )
 from embedding_assets.records.processor import EmbeddingProcessor, check_writable
+from embedding_assets.storage import files
 from embedding_assets_tests.records.shop import row, write
 
 
@@ -114,15 +116,23 @@ def test_a_history_window_leaves_older_orders_out(records, tmp_path):
     )
 
 
+def without_vendors(path):
+    pq.write_table(pq.read_table(write(path, [row()])).drop("vendor_name"), path)
+
+
+def only_bad_rows(path):
+    write(path, [row(item=""), row(item=None), row(at="?")])
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
         (lambda path: None, InputNotFoundError, "in.parquet does not exist"),
         (lambda path: path.mkdir(), UnreadableInputError, "is a folder"),
-        (lambda path: path.write_bytes(b"a,b\n"), UnreadableInputError, "cannot be read as Parquet"),
+        (lambda path: path.write_bytes(b"a,b\n"), UnreadableInputError, "cannot be read as"),
         (lambda path: write(path, []), EmptyInputError, "holds no records"),
-        (lambda path: pq.write_table(pq.read_table(write(path, [row()])).drop("vendor_name"), path), SchemaError, "lacks the column vendor_name"),
-        (lambda path: write(path, [row(item=""), row(item=None), row(at="?")]), EmptyInputError, r"None of the 3 records.*item_description is empty \(2\)"),
+        (without_vendors, SchemaError, "lacks the column vendor_name"),
+        (only_bad_rows, EmptyInputError, r"None of the 3 records.*item_description is empty \(2\)"),
     ],
     ids=["absent", "folder", "csv", "empty", "column", "all bad"],
 )  # fmt: skip
@@ -180,10 +190,6 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
 def test_a_disk_that_fills_up_is_named_and_leaves_no_output(
     processor, records, tmp_path, monkeypatch
 ):
-    import errno
-
-    from embedding_assets.storage import files
-
     def full(source, target):
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 

@@ -42,8 +42,14 @@ def test_rows_are_read_as_they_stand_with_instant_day_and_place(tmp_path):
             "source_file": "f.parquet",
             "source_row": 0,
         },
-        {**row(at="never"), "recorded_at": None, "day": None, "source_file": "f.parquet", "source_row": 1},
-    ]  # fmt: skip
+        {
+            **row(at="never"),
+            "recorded_at": None,
+            "day": None,
+            "source_file": "f.parquet",
+            "source_row": 1,
+        },
+    ]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

@@ -182,9 +182,9 @@ def test_digests_of_a_day_are_equal_exactly_when_its_texts_are_drawn_from_the_sa
     one, two = digests(history), digests(other)
     for day in {each["day"] for each in history + other}:
         drawn = [
-            {(r["account_id"], r["records"], r["history_hash"]) for r in texts(h, history_days=3, day=day)}
-            for h in (history, other)
-        ]  # fmt: skip
+            {(row["account_id"], row["history_hash"]) for row in rows}
+            for rows in (texts(each, history_days=3, day=day) for each in (history, other))
+        ]
         assert (one.get(day) == two.get(day)) == (drawn[0] == drawn[1])
 
 
