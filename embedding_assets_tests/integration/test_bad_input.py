@@ -274,20 +274,24 @@ def test_unreadable_files_are_listed_while_the_others_go_on_until_they_are_mende
 
 
 def test_a_file_that_breaks_keeps_its_days_as_they_were(graph):
-    write_records(graph.source / "good.parquet", [record("good")])
+    good = write_records(graph.source / "good.parquet", [record("good")])
     broken = write_records(graph.source / "broken.parquet", [record("broken")])
     assert graph.materialize(DAY, DAY).code == 0
-    before = {
-        asset: contents(graph.data_dir / "assets" / asset)
-        for asset in ("raw_records", "account_embeddings")
-    }
+    assets = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
+    before = [contents(graph.data_dir / "assets" / asset) for asset in assets]
+
     csv(broken)
+    done = graph.materialize(DAY, DAY)
+    assert done.code == 0, done
+    assert [contents(graph.data_dir / "assets" / asset) for asset in assets] == before
+    assert graph.warehouse("FROM quarantined_records SELECT source_file") == [("broken.parquet",)]
+
+    write_records(good, [record("good"), record("other", "A dish of the same day")])
     done = graph.materialize(DAY, DAY)
     assert done.code == 1
     assert "broken.parquet held 1 records of 2026-03-01 and cannot be read now" in done.err
     assert "Restore the file, or delete it" in done.err
-    after = {asset: contents(graph.data_dir / "assets" / asset) for asset in before}
-    assert after == before
+    assert [contents(graph.data_dir / "assets" / asset) for asset in assets] == before
     assert leftovers(graph.data_dir) == []
 
 
