@@ -86,7 +86,7 @@ def plan_text(plan: Plan) -> str:
     head = ("asset", "days: missing", "stale", "fresh", "texts: new", "changed", "unchanged",
             "deleted", "to embed", "tokens", "seconds")  # fmt: skip
     reasons = [
-        f"  {asset.asset}: {why} ({count} days)"
+        f"  {asset.asset}: {why} ({count} {'day' if count == 1 else 'days'})"
         for asset in plan.assets
         for why, count in asset.why.items()
     ]

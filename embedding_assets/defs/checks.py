@@ -182,7 +182,7 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     if keys == []:
         return
-    yield from table.dataset(keys).to_batches(columns=columns, batch_size=_BATCH_ROWS)
+    yield from table.batches(keys, _BATCH_ROWS, columns)
 
 
 def _accounted(footer: Footer) -> int:

@@ -198,7 +198,7 @@ def _clean_reader(
         with query_engine(days.query_memory_mb) as connection:
             connection.register("schema", CLEAN_SCHEMA.empty_table())
             connection.execute("CREATE TABLE good AS FROM schema")
-            for part in clean(raw.dataset([key]).to_batches(batch_size=_BATCH_ROWS), days.range):
+            for part in clean(raw.batches([key], _BATCH_ROWS), days.range):
                 rows += len(part.good) + len(part.bad)
                 quarantined += len(part.bad)
                 connection.register("part", part.good)
@@ -226,7 +226,7 @@ def _embedding_reader(
     texts: ParquetTable, key: str, encoder: Encoder, vectors: VectorStore, stats: Stats
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
-        batches = texts.dataset([key]).to_batches(batch_size=_BATCH_TEXTS)
+        batches = texts.batches([key], _BATCH_TEXTS)
         return embed_accounts(batches, encoder, vectors, stats)
 
     return read

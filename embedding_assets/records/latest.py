@@ -55,7 +55,7 @@ def latest_slice(embeddings: ParquetTable, fingerprint: str, dimension: int) -> 
         newest = _newest_days(embeddings, filled)
         for key in filled:
             accounts = newest["account_id"].filter(pc.equal(newest["day"], key))
-            for batch in embeddings.dataset([key]).to_batches(batch_size=_BATCH_ROWS):
+            for batch in embeddings.batches([key], _BATCH_ROWS):
                 yield to_wide(batch.filter(pc.is_in(batch["account_id"], accounts)))
 
     return Slice(None, latest_digest(footers, fingerprint), wide_schema(dimension), batches, stats)

@@ -90,7 +90,7 @@ def matrix_of(table: ParquetTable, id_column: str) -> Iterator[tuple[pa.Array, V
         matrix = np.memmap(path, dtype=np.float32, mode="w+", shape=(rows, dimension))
         ids: list[pa.Array] = []
         start = 0
-        for batch in dataset.to_batches(columns=[id_column, *columns], batch_size=_BATCH_ROWS):
+        for batch in table.batches(None, _BATCH_ROWS, [id_column, *columns]):
             matrix[start : start + len(batch)] = _vectors(batch, columns)
             ids.append(batch[id_column])
             start += len(batch)
