@@ -130,8 +130,8 @@ class _Norm:
 class _Linear:
     """Linear layers that read the same input, as one, with what follows them fused where it can be.
 
-    gelu: the kind of GELU behind it, or "". In bfloat16 the weights are laid out in oneDNN's own
-    order once; otherwise each call would do it again.
+    gelu: the kind of GELU behind it, or "". The weights are laid out in oneDNN's own order once;
+    otherwise each call would do it again.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class _Linear:
         self._bias = torch.cat([weights[f"{name}.bias"] for name in names]).to(precision)
         self._gelu = gelu
         self._onednn = None
-        if precision == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        if _has_onednn(precision):
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight)
             self._onednn = torch.ops.mkldnn._linear_pointwise
 
@@ -156,6 +156,15 @@ class _Linear:
         kind = "gelu" if self._gelu else "none"
         result: Tensor = self._onednn(x, self._weight, self._bias, kind, [], self._gelu)
         return result
+
+
+def _has_onednn(precision: "dtype") -> bool:
+    """Whether this build and processor compute linear layers of that precision with oneDNN."""
+    import torch
+
+    if not torch._C._has_mkldnn:
+        return False
+    return precision != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _read_weights(layout: Layout) -> "dict[str, Tensor]":
