@@ -9,6 +9,10 @@ class EmbeddingAssetsError(Exception):
         self.problem = problem
         self.mend = mend
 
+    def __reduce__(self) -> tuple[type["EmbeddingAssetsError"], tuple[str, str]]:
+        """Errors travel whole between processes."""
+        return type(self), (self.problem, self.mend)
+
 
 class SettingsError(EmbeddingAssetsError):
     """A setting is unknown, of the wrong type or out of range."""

@@ -173,14 +173,15 @@ class Registry:
             info = mlflow.sentence_transformers.log_model(
                 model=SentenceTransformer(str(entry.folder), device="cpu", local_files_only=True),
                 name="model",
-                registered_model_name=registered_name(entry.name),
                 pip_requirements=[f"sentence-transformers=={__version__}"],
             )
-            version = str(info.registered_model_version)
-            name = registered_name(entry.name)
-            for key, value in {**entry.details, FINGERPRINT: entry.fingerprint}.items():
-                self.client.set_model_version_tag(name, version, key, value)
-        return ModelVersion(name, version, entry.fingerprint)
+            # With its tags at once: a version without fingerprint would never be found again.
+            made = mlflow.register_model(
+                info.model_uri,
+                registered_name(entry.name),
+                tags={**entry.details, FINGERPRINT: entry.fingerprint},
+            )
+        return _version(made)
 
     def _close_killed_runs(self) -> None:
         here = _process("")
@@ -205,6 +206,11 @@ class Registry:
                 "Start that server, or unset MLFLOW_TRACKING_URI and "
                 "EMBEDDING_ASSETS_MLFLOW__TRACKING_URI to use local files.",
             ) from error
+
+
+def register(tracking_uri: str, experiment: str, data_dir: Path, entry: ModelEntry) -> ModelVersion:
+    """`Registry.ensure_registered` as a function, so that a process of its own can do it."""
+    return Registry(tracking_uri, experiment, data_dir).ensure_registered(entry)
 
 
 def registered_name(model: str) -> str:

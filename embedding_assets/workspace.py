@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedding_assets.aside import aside
 from embedding_assets.embedding.encoder import Counts, Encoder
 from embedding_assets.embedding.first_use import remember, require_unchanged
 from embedding_assets.embedding.model import (
@@ -29,7 +30,7 @@ from embedding_assets.records.latest import item_schema
 from embedding_assets.records.plan import DayState, DayTables, Plan, day_states, make_plan
 from embedding_assets.records.source import RAW_SCHEMA
 from embedding_assets.records.text import TEXT_SCHEMA
-from embedding_assets.registry import ModelEntry, ModelVersion, Registry
+from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
 from embedding_assets.search.exact import nearest
 from embedding_assets.search.similar import Neighbour, matrix_of, neighbours, similar_schema
 from embedding_assets.settings import Settings
@@ -232,10 +233,12 @@ class Workspace:
     @cached_property
     def model_version(self) -> ModelVersion:
         """The registered version of the configured model, registered at first use."""
-        return self.registry.ensure_registered(
-            ModelEntry(
-                self.settings.model.name, self.model.folder, self.fingerprint, self.model_details()
-            )
+        registry = self.registry
+        entry = ModelEntry(
+            self.settings.model.name, self.model.folder, self.fingerprint, self.model_details()
+        )
+        return registry.version_of(entry.name, entry.fingerprint) or aside(
+            register, registry.tracking_uri, registry.experiment, self.data_dir, entry
         )
 
     def require_live_model(self) -> None:

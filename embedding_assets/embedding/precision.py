@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embedding_assets.aside import aside
 from embedding_assets.embedding.bert import supports
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.model import ModelFiles
@@ -83,7 +84,7 @@ def pin(model: ModelFiles, models_dir: Path, requested: str = "auto") -> Precisi
         )
     path = models_dir / "precision" / f"{model.content_sha256}.json"
     if not path.exists():
-        _publish(measure_precision(model), path)
+        _publish(aside(measure_precision, model), path)
     report = _read(path)
     return report if requested == "auto" else choose(model, report, requested)
 

@@ -25,6 +25,12 @@ def few_probes(monkeypatch):
     monkeypatch.setattr(precision, "PROBES", SOME)
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Measures in this process, whose measuring the test replaces."""
+    monkeypatch.setattr(precision, "aside", lambda work, *arguments: work(*arguments))
+
+
 def report(model, **changes):
     return replace(choose(model, Measurement(float32_deviation=1e-7), "auto"), **changes)
 
@@ -89,7 +95,7 @@ def test_an_unsupported_architecture_goes_the_general_way(tmp_path):
     assert encoder.encode(["wine and fish"]).vectors.shape == (1, 32)
 
 
-def test_a_pin_is_measured_once_whatever_is_asked_for(model, tmp_path, monkeypatch):
+def test_a_pin_is_measured_once_whatever_is_asked_for(model, tmp_path, monkeypatch, here):
     answers = iter([choose(model, measured(0.9995, 3.0), "auto")])
     monkeypatch.setattr(precision, "measure_precision", lambda _: next(answers))
     assert pin(model, tmp_path).precision == "bfloat16"
@@ -97,7 +103,7 @@ def test_a_pin_is_measured_once_whatever_is_asked_for(model, tmp_path, monkeypat
     assert pin(model, tmp_path, "float32").precision == "float32"
 
 
-def test_of_two_that_pin_at_once_the_first_wins(model, tmp_path, monkeypatch):
+def test_of_two_that_pin_at_once_the_first_wins(model, tmp_path, monkeypatch, here):
     def measure_slowly(model):
         monkeypatch.setattr(precision, "measure_precision", report)
         pin(model, tmp_path)
@@ -114,7 +120,7 @@ def test_an_unknown_precision_is_named(model, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", json.dumps({"precision": "float32"})])
-def test_a_damaged_pin_is_named(model, tmp_path, monkeypatch, content):
+def test_a_damaged_pin_is_named(model, tmp_path, monkeypatch, here, content):
     monkeypatch.setattr(precision, "measure_precision", report)
     pin(model, tmp_path)
     next((tmp_path / "precision").iterdir()).write_text(content)
@@ -129,6 +135,7 @@ from pathlib import Path
 from embedding_assets.embedding import model, precision
 files = model.resolve_model(model.DEFAULT_MODEL, Path({str(tmp_path)!r}))
 measured = precision.Measurement(processor=str(os.getpid()))
+precision.aside = lambda work, *arguments: work(*arguments)
 precision.measure_precision = lambda files: precision.choose(files, measured, "auto")
 print(precision.pin(files, Path({str(tmp_path)!r})).processor)
 """
