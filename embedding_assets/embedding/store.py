@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from embedding_assets.embedding.encoder import Counts, Encoder, Encoding, Vectors
 from embedding_assets.errors import ModelDamagedError, ModelError, StoreDamagedError
 from embedding_assets.storage.files import published
-from embedding_assets.storage.lock import locked
 from embedding_assets.storage.parquet import is_damage
 
 _KEY_BYTES = 32
@@ -199,6 +198,28 @@ class VectorStore:
         self.refresh()
         return len(small) - len(parts)
 
+    def remove(self, keys: Keys) -> int:
+        """Rewrite the segments that hold any of `keys` without them; how many vectors went.
+
+        The caller keeps `compact` away. Raises OutputError subclasses, StoreDamagedError.
+        """
+        self.refresh()
+        wanted = np.unique(keys)
+        removed = 0
+        for number, (name, segment) in enumerate([*self._segments.items()]):
+            left = segment.rows[~np.isin(segment.keys, wanted)]
+            if len(left) == len(segment.rows):
+                continue
+            removed += len(segment.rows) - len(left)
+            if len(left):
+                places = np.stack([np.full_like(left, number), np.sort(left)], axis=1)
+                with self._reader(name) as file:
+                    schema = file.schema_arrow
+                self._publish(self._rows_at(places), schema, made=name.partition("-")[0])
+            (self.folder / name).unlink(missing_ok=True)
+        self.refresh()
+        return removed
+
     def __len__(self) -> int:
         self.refresh()
         return len(self._distinct_places())
@@ -310,8 +331,11 @@ class VectorStore:
             schema=self._schema,
         )
 
-    def _publish(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
+    def _publish(
+        self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, made: str | None = None
+    ) -> None:
+        """made: the time in the name of the segment whose place it takes."""
+        name = f"{made or f'{time.time_ns():020d}'}-{uuid.uuid4().hex[:12]}.parquet"
         with (
             published(self.folder / name) as staged,
             pq.ParquetWriter(
@@ -338,45 +362,3 @@ def _merged(
 def _matrix(column: pa.ChunkedArray, dimension: int) -> Vectors:
     flat: Vectors = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(-1, dimension)
-
-
-@dataclass(frozen=True)
-class Upkeep:
-    """What the upkeep of the store did, and what is left."""
-
-    merged_segments: int
-    dropped_models: int
-    dropped_segments: int
-    bytes: int
-
-
-def keep_within_budget(root: Path, budget_bytes: int, live: str | None = None) -> Upkeep:
-    """Drop vectors below `root` until the budget holds: first whole models other than `live`, the
-    longest unchanged first, then the oldest segments. Then merge the segments of every model.
-
-    Dropped vectors are computed again when they are needed; no asset loses a row.
-
-    Raises StoreLockedError when another process is at it.
-    """
-    with locked(root / "upkeep.lock", timeout_seconds=0):
-        folders = sorted((p for p in root.glob("*") if p.is_dir()), key=lambda p: p.stat().st_mtime)
-        models = segments = 0
-        for folder in folders:
-            if folder.name != live and _size(root) > budget_bytes:
-                models += _drop(folder.glob("*.parquet")) > 0
-        for path in sorted(root.glob("*/*.parquet"), key=lambda path: path.name):
-            if _size(root) > budget_bytes:
-                segments += _drop([path])
-        merged = sum(VectorStore(root, folder.name, 0).compact() for folder in folders)
-        return Upkeep(merged, models, segments, _size(root))
-
-
-def _drop(paths: Iterable[Path]) -> int:
-    dropped = list(paths)
-    for path in dropped:
-        path.unlink(missing_ok=True)
-    return len(dropped)
-
-
-def _size(root: Path) -> int:
-    return sum(path.stat().st_size for path in root.glob("*/*.parquet"))

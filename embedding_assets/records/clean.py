@@ -159,8 +159,11 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _folded(column: str) -> str:
-    """Blanks first: nfc_normalize would cut a text at a NUL character."""
+def folded(column: str) -> str:
+    """SQL for the text of a column as clean records have it, NULL where nothing is left.
+
+    Blanks first: nfc_normalize would cut a text at a NUL character.
+    """
     blanks = r"[\s\p{Z}\p{Cc}]+"
     return f"nullif(trim(nfc_normalize(regexp_replace({column}, '{blanks}', ' ', 'g'))), '')"
 
@@ -173,13 +176,13 @@ _NORMALIZE = f"""
         )) >> 1 AS BIGINT) AS row_hash
     FROM (
         SELECT
-            {_folded("account_id")} AS account_id,
-            {_folded("item_description")} AS item_description,
-            {_folded("vendor_name")} AS vendor_name,
+            {folded("account_id")} AS account_id,
+            {folded("item_description")} AS item_description,
+            {folded("vendor_name")} AS vendor_name,
             list_filter(
                 list_transform(
                     regexp_split_to_array(coalesce(vendor_cuisines, ''), '[,;]'),
-                    lambda name: {_folded("name")}
+                    lambda name: {folded("name")}
                 ),
                 lambda name: name IS NOT NULL
             ) AS vendor_cuisines,

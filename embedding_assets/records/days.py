@@ -13,9 +13,11 @@ import pyarrow.dataset as ds
 
 from embedding_assets.embedding.encoder import Encoder
 from embedding_assets.embedding.store import VectorStore
+from embedding_assets.records.blocked import blocked_days
 from embedding_assets.records.clean import CLEAN_CODE, CLEAN_SCHEMA, DayRange, clean
 from embedding_assets.records.embed import embed_accounts, embedding_digest, embedding_schema
-from embedding_assets.records.inventory import FileDay, Inventory, require_readable
+from embedding_assets.records.forgotten import Forgotten, nobody, without_accounts
+from embedding_assets.records.inventory import Inventory, raw_digest, require_readable
 from embedding_assets.records.source import RAW_SCHEMA, RecordFile, list_record_files, read_raw
 from embedding_assets.records.text import (
     TEXT_SCHEMA,
@@ -37,12 +39,16 @@ _BATCH_TEXTS = 4_096
 
 @dataclass(frozen=True)
 class RecordDays:
-    """The source of records and the rules by which it is cut into days."""
+    """The source of records and the rules by which it is cut into days.
+
+    forgotten: the accounts whose records are left out.
+    """
 
     source: str
     start: date
     history_days: int
     query_memory_mb: int = 384
+    forgotten: Forgotten = nobody
 
     @property
     def range(self) -> DayRange:
@@ -55,26 +61,32 @@ class RecordDays:
         return [first + timedelta(days=i) for i in range((day - first).days + 1)]
 
 
-def raw_digest(inventory: Inventory, day: date) -> str:
-    """The digest of a day's raw records."""
-    return digest_of("raw_records", inventory.day_digest(day))
+@dataclass(frozen=True)
+class DayTables:
+    """The stored day partitions of records."""
+
+    raw: ParquetTable
+    cleaned: ParquetTable
+    texts: ParquetTable
+    embeddings: ParquetTable
 
 
-def clean_digest(inventory: Inventory, day: date) -> str:
-    """The digest of the clean records made of a day's raw ones."""
-    return digest_of("cleaned_records", CLEAN_CODE, raw_digest(inventory, day))
+def clean_digest(raw: str | None) -> str:
+    """The digest of the clean records made of the raw ones of that digest."""
+    return digest_of("cleaned_records", CLEAN_CODE, raw)
 
 
 def raw_slices(days: RecordDays, inventory: Inventory, keys: Iterable[str]) -> Iterator[Slice]:
     """For each day: the rows of all files that belong to it, text as it stands (RAW_SCHEMA).
 
     Drawing the rows of a day raises UnreadableInputError when one of its files cannot be read any
-    more; a day that is stored as it should be is not drawn, and stays.
+    more; a day that is stored as it should be is not drawn, and stays. `blocked_days` tells
+    beforehand which days would raise.
     """
     files = {file.name: file for file in list_record_files(days.source)}
     for key in sorted(keys):
         day = date.fromisoformat(key)
-        reader = _raw_reader(days, files, inventory.of_day(day), day)
+        reader = _raw_reader(days, files, inventory, day)
         yield Slice(key, raw_digest(inventory, day), RAW_SCHEMA, reader)
 
 
@@ -82,24 +94,26 @@ def clean_slices(days: RecordDays, raw: ParquetTable, keys: Iterable[str]) -> It
     """For each day: its valid raw rows, normalized, without duplicates (CLEAN_SCHEMA)."""
     for key in sorted(keys):
         footer = raw.footer(key)
-        digest = digest_of("cleaned_records", CLEAN_CODE, footer.digest if footer else None)
+        digest = clean_digest(footer.digest if footer else None)
         stats: Stats = {}
         reader = _clean_reader(days, raw, key, stats)
         yield Slice(key, digest, CLEAN_SCHEMA, reader, stats)
 
 
 def text_slices(
-    days: RecordDays, cleaned: ParquetTable, inventory: Inventory, keys: Iterable[str]
+    days: RecordDays, tables: DayTables, inventory: Inventory, keys: Iterable[str]
 ) -> Iterator[Slice]:
     """For each day: one text per account with a record on it, drawn from the accounts' history.
 
-    Days inside the history that were never materialized are read from the source.
+    Days inside the history that were never materialized are read from the source. Raises
+    UnreadableInputError when one of them cannot be read: `Blocked.histories` tells beforehand.
     """
     wanted = [date.fromisoformat(key) for key in sorted(keys)]
     if not wanted:
         return
+    require_readable(wanted, blocked_days(days, tables, inventory, wanted).histories)
     needed = {day for last in wanted for day in days.window(last)}
-    with history(days, cleaned, inventory, needed) as records:
+    with history(days, tables, inventory, needed) as records:
         with records(wanted[0], wanted[-1]) as connection:
             digests = history_digests(connection, wanted[0], wanted[-1], days.history_days)
         for day in wanted:
@@ -126,34 +140,33 @@ Records: TypeAlias = Callable[[date, date], AbstractContextManager["DuckDBPyConn
 @contextmanager
 def history(
     days: RecordDays,
-    cleaned: ParquetTable,
+    tables: DayTables,
     inventory: Inventory,
     needed: Iterable[date],
     is_stale: Callable[[date], bool] = lambda day: False,
 ) -> Iterator[Records]:
     """Opens connections on which the clean records of days stand as the table `records`.
 
-    Days that are not in `cleaned`, or that `is_stale` refuses, are cleaned from the source into a
-    temporary place. Yields `open(first, last)`: `records` then covers what an account text of
-    any day in [first, last] needs.
+    Days that are not stored clean, or that `is_stale` refuses, are cleaned into a temporary place,
+    from the stored raw rows where those are what a run would leave, else from the source. A day
+    that can be had in neither way has no records there. Yields `open(first, last)`: `records`
+    then covers what an account text of any day in [first, last] needs.
     """
-    present = set(cleaned.keys())
-    stale = {day for day in needed if day.isoformat() not in present or is_stale(day)}
-    replaced = {day.isoformat() for day in stale}
+    present = set(tables.cleaned.keys())
+    stale = {day for day in needed if str(day) not in present or is_stale(day)}
+    replaced = set(map(str, stale))
     with tempfile.TemporaryDirectory(prefix="embedding_assets-") as scratch:
-        from_source = sorted(stale & inventory.days())
-        spare = _clean_from_source(days, inventory, from_source, Path(scratch))
+        anew = sorted(stale & inventory.days())
+        spare = _clean_anew(days, tables.raw, inventory, anew, Path(scratch))
         spared = set(spare.keys())
 
         @contextmanager
         def open_records(first: date, last: date) -> "Iterator[DuckDBPyConnection]":
-            keys = {day.isoformat() for day in days.window(first)}
-            keys |= {
-                (first + timedelta(days=i)).isoformat() for i in range((last - first).days + 1)
-            }
+            keys = {str(day) for day in days.window(first)}
+            keys |= {str(first + timedelta(days=i)) for i in range((last - first).days + 1)}
             with query_engine(days.query_memory_mb) as connection:
                 parts = [
-                    *_datasets(cleaned, (keys & present) - replaced),
+                    *_datasets(tables.cleaned, (keys & present) - replaced),
                     *_datasets(spare, keys & spared),
                 ]
                 connection.register("records", ds.dataset(parts) if parts else _NOTHING)
@@ -166,25 +179,36 @@ def _datasets(table: ParquetTable, keys: set[str]) -> list[ds.Dataset]:
     return [table.dataset(sorted(keys))] if keys else []
 
 
-def _clean_from_source(
-    days: RecordDays, inventory: Inventory, wanted: list[date], scratch: Path
+def _clean_anew(
+    days: RecordDays, raw: ParquetTable, inventory: Inventory, wanted: list[date], scratch: Path
 ) -> ParquetTable:
-    raw, cleaned = ParquetTable.at(scratch / "raw_records"), ParquetTable.at(scratch / "cleaned")
-    keys = [day.isoformat() for day in wanted]
-    for part in raw_slices(days, inventory, keys):
-        raw.write(part)
-    for part in clean_slices(days, raw, keys):
+    """The clean records of those of the `wanted` days that can be had."""
+    unreadable = inventory.unreadable_days
+    stored = raw.footers(map(str, wanted))
+    kept = {
+        day
+        for day in wanted
+        if str(day) in stored
+        and (day in unreadable or stored[str(day)].digest == raw_digest(inventory, day))
+    }
+    fresh, cleaned = ParquetTable.at(scratch / "raw_records"), ParquetTable.at(scratch / "cleaned")
+    from_source = [str(day) for day in wanted if day not in kept and day not in unreadable]
+    for part in raw_slices(days, inventory, from_source):
+        fresh.write(part)
+    for part in clean_slices(days, fresh, from_source):
+        cleaned.write(part)
+    for part in clean_slices(days, raw, map(str, sorted(kept))):
         cleaned.write(part)
     return cleaned
 
 
 def _raw_reader(
-    days: RecordDays, files: Mapping[str, RecordFile], entries: list[FileDay], day: date
+    days: RecordDays, files: Mapping[str, RecordFile], inventory: Inventory, day: date
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
-        require_readable(entries)
+        require_readable([day], inventory.unreadable_days)
         with query_engine(days.query_memory_mb) as connection:
-            for entry in entries:
+            for entry in inventory.of_day(day):
                 yield from read_raw(connection, files[entry.file], day)
 
     return read
@@ -198,7 +222,9 @@ def _clean_reader(
         with query_engine(days.query_memory_mb) as connection:
             connection.register("schema", CLEAN_SCHEMA.empty_table())
             connection.execute("CREATE TABLE good AS FROM schema")
-            for part in clean(raw.batches([key], _BATCH_ROWS), days.range):
+            batches = raw.batches([key], _BATCH_ROWS)
+            remembered = (without_accounts(batch, days.forgotten()) for batch in batches)
+            for part in clean(remembered, days.range):
                 rows += len(part.good) + len(part.bad)
                 quarantined += len(part.bad)
                 connection.register("part", part.good)

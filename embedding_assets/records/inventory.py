@@ -1,8 +1,9 @@
 """Which days each record file touches, so that a change makes just those days stale."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -74,7 +75,7 @@ class Inventory:
 
     def days(self) -> set[date]:
         """The days on which any file has rows."""
-        return {entry.day for entry in self.entries if entry.day is not None}
+        return set(self._by_day)
 
     def files(self) -> dict[str, list[FileDay]]:
         """The entries by file."""
@@ -85,7 +86,15 @@ class Inventory:
 
     def of_day(self, day: date) -> list[FileDay]:
         """The entries of one day."""
-        return [entry for entry in self.entries if entry.day == day]
+        return self._by_day.get(day, [])
+
+    @cached_property
+    def _by_day(self) -> dict[date, list[FileDay]]:
+        found: dict[date, list[FileDay]] = {}
+        for entry in self.entries:
+            if entry.day is not None:
+                found.setdefault(entry.day, []).append(entry)
+        return found
 
     def day_digest(self, day: date) -> str:
         """Changes whenever the rows of that day change in any file."""
@@ -100,6 +109,20 @@ class Inventory:
     def errors(self) -> dict[str, str]:
         """The files that cannot be read, with the reason."""
         return {entry.file: entry.error for entry in self.entries if entry.error}
+
+    @property
+    def unreadable_days(self) -> dict[date, str]:
+        """The days of which a file held rows that cannot be read now, with the reason."""
+        return {
+            day: "; ".join(
+                f"{entry.file} held {entry.rows} records of {day} and cannot be read now: "
+                f"{entry.error}"
+                for entry in entries
+                if entry.error
+            )
+            for day, entries in self._by_day.items()
+            if any(entry.error for entry in entries)
+        }
 
 
 def take_inventory(
@@ -125,18 +148,22 @@ def take_inventory(
     return Inventory(tuple(entries))
 
 
-def require_readable(entries: Iterable[FileDay]) -> None:
-    """Refuse to build a day from files of which one cannot be read any more.
+def require_readable(days: Iterable[date], unreadable: Mapping[date, str]) -> None:
+    """Refuse to build days from files of which one cannot be read any more.
 
-    Raises UnreadableInputError, so that the day as it was last built stays.
+    unreadable: `Inventory.unreadable_days`, or those of them that matter, with the reason.
+
+    Raises UnreadableInputError, which names the files, so that the days stay as they were built.
     """
-    for entry in entries:
-        if entry.error:
-            raise UnreadableInputError(
-                f"{entry.file} held {entry.rows} records of {entry.day} and cannot be read now: "
-                f"{entry.error}",
-                "Restore the file, or delete it to give up its records.",
-            )
+    if found := dict.fromkeys(unreadable[day] for day in sorted(days) if day in unreadable):
+        raise UnreadableInputError(
+            " ".join(found), "Restore the file, or delete it to give up its records."
+        )
+
+
+def raw_digest(inventory: Inventory, day: date) -> str:
+    """The digest of a day's raw records."""
+    return digest_of("raw_records", inventory.day_digest(day))
 
 
 def _is_unchanged(file: RecordFile, entry: FileDay) -> bool:

@@ -1,6 +1,7 @@
 """The newest embedding of each account, and of each item, out of all day partitions."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +10,12 @@ from embedding_assets.embedding.encoder import Encoder
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import ModelChangedError
 from embedding_assets.records.embed import embed_column, to_wide, wide_schema
+from embedding_assets.records.forgotten import (
+    Forgotten,
+    forgotten_digest,
+    nobody,
+    remembered_sql,
+)
 from embedding_assets.storage.duck import query_engine
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, Slice, Stats, digest_of
@@ -61,30 +68,53 @@ def latest_slice(embeddings: ParquetTable, fingerprint: str, dimension: int) -> 
     return Slice(None, latest_digest(footers, fingerprint), wide_schema(dimension), batches, stats)
 
 
-def item_digest(cleaned: dict[str, Footer], fingerprint: str) -> str:
-    """The digest of the item embeddings drawn from those clean days."""
+def item_digest(cleaned: dict[str, Footer], fingerprint: str, forgotten: str = "") -> str:
+    """The digest of the item embeddings drawn from those clean days.
+
+    forgotten: `forgotten_digest` of the accounts whose orders do not count.
+    """
     days = sorted((key, footer.digest) for key, footer in cleaned.items() if footer.rows)
-    return digest_of("item_embeddings", ITEM_CODE, fingerprint, days)
+    left_out = (forgotten,) if forgotten else ()
+    return digest_of("item_embeddings", ITEM_CODE, fingerprint, days, *left_out)
 
 
 def item_slice(
-    cleaned: ParquetTable, encoder: Encoder, vectors: VectorStore, query_memory_mb: int
+    cleaned: ParquetTable,
+    encoder: Encoder,
+    vectors: VectorStore,
+    query_memory_mb: int,
+    forgotten: Forgotten = nobody,
 ) -> Slice:
-    """Every distinct item description with its vector (`item_schema`), sorted."""
+    """Every distinct item description with its vector (`item_schema`), sorted; orders of forgotten
+    accounts do not count."""
     footers = cleaned.footers(cleaned.keys())
-    stats: Stats = {}
+    left_out = forgotten_digest(forgotten())
+    stats: Stats = {"forgotten": left_out} if left_out else {}
     schema = item_schema(encoder.dimension)
 
     def batches() -> Iterator[pa.RecordBatch]:
         filled = sorted(key for key, footer in footers.items() if footer.rows)
         if not filled:
             return
-        with query_engine(query_memory_mb) as connection:
-            connection.register("records", cleaned.dataset(filled))
-            reader = connection.sql(_ITEMS).to_arrow_reader(_BATCH_ROWS)
+        with counted_items(cleaned, filled, query_memory_mb, forgotten) as reader:
             yield from embed_column(reader, "item_description", schema, encoder, vectors, stats)
 
-    return Slice(None, item_digest(footers, encoder.fingerprint), schema, batches, stats)
+    return Slice(None, item_digest(footers, encoder.fingerprint, left_out), schema, batches, stats)
+
+
+@contextmanager
+def counted_items(
+    cleaned: ParquetTable, keys: list[str], query_memory_mb: int, forgotten: Forgotten
+) -> Iterator[pa.RecordBatchReader]:
+    """The distinct items of some clean days with `orders`, `accounts` and `main_cuisine`, sorted.
+
+    Raises NotFoundError when none of the days is stored.
+    """
+    with query_engine(query_memory_mb) as connection:
+        connection.register("stored", cleaned.dataset(keys))
+        remembered = remembered_sql("stored", forgotten())
+        connection.execute(f"CREATE TEMP VIEW records AS {remembered}")
+        yield connection.sql(_ITEMS).to_arrow_reader(_BATCH_ROWS)
 
 
 def _newest_days(embeddings: ParquetTable, keys: list[str]) -> pa.Table:

@@ -1,32 +1,42 @@
-"""What a run would do, and why, before it does it: days missing or stale, texts new or changed."""
+"""What a run would do, and why, before it does it: what is missing or stale, texts new or changed,
+and what keeps days from being made."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Protocol
 
-from embedding_assets.embedding.encoder import Counts
-from embedding_assets.embedding.store import VectorStore, text_keys
-from embedding_assets.records.days import RecordDays, Records, clean_digest, history, raw_digest
-from embedding_assets.records.embed import embedding_digest
-from embedding_assets.records.inventory import Inventory
-from embedding_assets.records.text import (
-    TEXT_SCHEMA,
-    account_texts,
-    history_digests,
-    history_hashes_sql,
-    text_digest,
+from embedding_assets.embedding.store import VectorStore
+from embedding_assets.records.cost import (
+    TextChanges,
+    TokenCounter,
+    Unknown,
+    item_changes,
+    items_to_embed,
+    text_changes,
+    texts_to_embed,
 )
+from embedding_assets.records.days import DayTables, RecordDays
+from embedding_assets.records.forgotten import forgotten_digest
+from embedding_assets.records.inventory import Inventory
+from embedding_assets.records.latest import item_digest, latest_digest
+from embedding_assets.records.outlook import Forecast, Outlook, outlook
+from embedding_assets.records.quarantine import quarantine_digest
 from embedding_assets.storage.parquet import ParquetTable
+from embedding_assets.storage.slices import Footer
 
-_SAMPLED_TEXTS = 20_000
+_STALE = {
+    "raw_records": "record files changed",
+    "cleaned_records": "raw records or rules changed",
+    "account_texts": "an account's history changed",
+    "account_embeddings": "texts or model changed",
+}
 
 
 @dataclass(frozen=True)
 class DayState:
-    """Whether a day partition holds what a run would give it now."""
+    """Whether a day partition holds what it should: `fresh`, `missing`, `stale`, or `blocked`
+    when a run could not make it so, because a record file cannot be read; and why."""
 
     asset: str
     day: date
@@ -35,31 +45,19 @@ class DayState:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a run would leave it as it is."""
+        """Whether it holds what it should."""
         return self.state == "fresh"
 
-
-@dataclass(frozen=True)
-class TextChanges:
-    """How the account texts of some days differ from the stored ones, and what they cost."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    to_embed: int = 0
-    tokens: int = 0
-    tokens_estimated: bool = False
-
     @property
-    def reused(self) -> int:
-        """New and changed texts whose vector is known already."""
-        return self.new + self.changed - self.to_embed
+    def is_due(self) -> bool:
+        """Whether a run would write it."""
+        return self.state in ("missing", "stale")
 
 
 @dataclass(frozen=True)
 class AssetPlan:
-    """What a run would do to one asset."""
+    """What a run would do to one asset, counted in partitions: each a `day`, a record `file`, or
+    the whole `table`."""
 
     asset: str
     missing: int
@@ -68,6 +66,13 @@ class AssetPlan:
     why: Mapping[str, int]
     texts: TextChanges | None = None
     seconds: float | None = None
+    blocked: int = 0
+    partition: str = "day"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a run would write any of it."""
+        return self.missing + self.stale > 0
 
 
 @dataclass(frozen=True)
@@ -79,43 +84,50 @@ class Plan:
 
     @property
     def days_to_run(self) -> list[date]:
-        """The days of which any asset is missing or stale, sorted."""
-        return sorted({state.day for state in self.states if not state.is_fresh})
-
-
-class TokenCounter(Protocol):
-    """Counts tokens; see `Encoder.count_tokens`."""
-
-    def __call__(self, texts: list[str], /) -> Counts:
-        """int32 [n]: the tokens of each text."""
-        ...
+        """The days of which a run would write any asset, sorted."""
+        return sorted({state.day for state in self.states if state.is_due})
 
 
 @dataclass(frozen=True)
-class DayTables:
-    """The stored day partitions of records."""
+class Derived:
+    """A stored table that depends on one other table alone; `digest` is its digest from that one's.
 
-    raw: ParquetTable
-    cleaned: ParquetTable
-    texts: ParquetTable
-    embeddings: ParquetTable
+    stored: what is there now, None when it was never made.
+    """
+
+    asset: str
+    source: str
+    stored: Footer | None
+    digest: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class StoredRecords:
+    """Everything that is stored of records, as far as a plan asks."""
+
+    days: DayTables
+    files: ParquetTable
+    quarantine: Mapping[str, Footer]
+    latest: ParquetTable
+    items: ParquetTable
+    derived: tuple[Derived, ...] = ()
 
 
 def day_states(
     days: RecordDays, tables: DayTables, inventory: Inventory, fingerprint: str | None
 ) -> list[DayState]:
-    """For each day that has records or is stored, and each asset: missing, stale or fresh, and why.
+    """For each day that has records or is stored, and each asset: missing, stale, blocked or
+    fresh, and why.
 
     fingerprint: of the configured model; None when it was never used here.
     """
-    with _opened(days, tables, inventory) as (wanted, records):
-        texts = _text_digests(days, wanted, records)
-        return list(_states(tables, inventory, fingerprint, wanted, texts))
+    with outlook(days, tables, inventory, fingerprint) as found:
+        return list(_states(found))
 
 
 def make_plan(
     days: RecordDays,
-    tables: DayTables,
+    stored: StoredRecords,
     inventory: Inventory,
     vectors: VectorStore | None,
     count_tokens: TokenCounter,
@@ -124,24 +136,29 @@ def make_plan(
 
     vectors: those of the configured model; None when it was never used here.
     """
-    with _opened(days, tables, inventory) as (wanted, records):
-        texts = _text_digests(days, wanted, records)
-        fingerprint = vectors.fingerprint if vectors else None
-        states = tuple(_states(tables, inventory, fingerprint, wanted, texts))
-        stale = [s.day for s in states if s.asset == "account_texts" and not s.is_fresh]
-        unembedded = [s.day for s in states if s.asset == "account_embeddings" and not s.is_fresh]
-        kept = sum(f.rows for k, f in tables.texts.footers(map(str, wanted)).items()
-                   if date.fromisoformat(k) not in stale)  # fmt: skip
-        changes = _text_changes(days, tables.texts, records, stale, kept)
-        cost = _embedding_cost(days, records, unembedded, vectors, count_tokens)
-    speed = measured_speed(tables.embeddings)
-    embedded = TextChanges(**{**vars(changes), **cost})
-    seconds = embedded.tokens / speed if speed else (0.0 if not embedded.tokens else None)
-    details = {"account_texts": (changes, None), "account_embeddings": (embedded, seconds)}
-    names = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
-    return Plan(
-        tuple(_summary(name, states, *details.get(name, (None, None))) for name in names), states
-    )
+    fingerprint = vectors.fingerprint if vectors is not None else ""
+    speed = measured_speed(stored.days.embeddings)
+    unknown = Unknown(vectors, count_tokens)
+    with outlook(days, stored.days, inventory, fingerprint) as found:
+        states = tuple(_states(found))
+        by_day = {each.asset: _by_day(each.asset, states) for each in found.forecasts}
+        texts = text_changes(days, found, stored.days.texts)
+        embedded = unknown.cost(texts_to_embed(days, found, stored.days.texts), texts)
+        by_day |= {
+            "account_texts": replace(by_day["account_texts"], texts=texts),
+            "account_embeddings": _with_cost(by_day["account_embeddings"], embedded, speed),
+        }
+        latest, latest_after = _latest(found, stored.latest, fingerprint)
+        left_out = forgotten_digest(days.forgotten())
+        items, items_after = _items(found, stored.items, fingerprint, left_out)
+        if items.is_due:
+            changes = unknown.cost(items_to_embed(found), item_changes(found, stored.items))
+            items = _with_cost(items, changes, speed)
+    after = {latest.asset: (latest, latest_after), items.asset: (items, items_after)}
+    derived = [_derived(each, *after[each.source]) for each in stored.derived]
+    files = _table("record_files", stored.files.footer(), inventory.digest, "record files changed")
+    quarantine = _quarantine(days, inventory, stored.quarantine)
+    return Plan((files, quarantine, *by_day.values(), latest, items, *derived), states)
 
 
 def measured_speed(embeddings: ParquetTable) -> float | None:
@@ -152,136 +169,83 @@ def measured_speed(embeddings: ParquetTable) -> float | None:
     return tokens / seconds if seconds else None
 
 
-@contextmanager
-def _opened(
-    days: RecordDays, tables: DayTables, inventory: Inventory
-) -> Iterator[tuple[list[date], Records]]:
-    """The days in question, and their clean records as they would be after a run."""
-    stored = {date.fromisoformat(key) for key in tables.raw.keys()}
-    wanted = sorted(day for day in inventory.days() | stored if day in days.range)
-    cleaned = {
-        key: footer.digest for key, footer in tables.cleaned.footers(map(str, wanted)).items()
-    }
-
-    def is_stale(day: date) -> bool:
-        return cleaned.get(day.isoformat()) != clean_digest(inventory, day)
-
-    with history(days, tables.cleaned, inventory, wanted, is_stale) as records:
-        yield wanted, records
+def _states(found: Outlook) -> Iterator[DayState]:
+    for forecast in found.forecasts:
+        for day in found.days:
+            yield DayState(forecast.asset, day, *_state(forecast, day))
 
 
-def _text_digests(days: RecordDays, wanted: list[date], records: Records) -> dict[date, str]:
-    if not wanted:
-        return {}
-    with records(wanted[0], wanted[-1]) as connection:
-        found = history_digests(connection, wanted[0], wanted[-1], days.history_days)
-    return {day: found.get(day, text_digest(days.history_days)) for day in wanted}
+def _state(forecast: Forecast, day: date) -> tuple[str, str]:
+    if forecast.is_due(day):
+        if day in forecast.stored:
+            return "stale", _STALE[forecast.asset]
+        return "missing", "never materialized"
+    if day in forecast.blocked:
+        return "blocked", forecast.blocked[day]
+    return "fresh", ""
 
 
-def _states(
-    tables: DayTables,
-    inventory: Inventory,
-    fingerprint: str | None,
-    wanted: list[date],
-    texts: Mapping[date, str],
-) -> Iterator[DayState]:
-    model = fingerprint or ""
-    embeddings = {day: embedding_digest(digest, model) for day, digest in texts.items()}
-    expected: dict[str, tuple[ParquetTable, Mapping[date, str], str]] = {
-        "raw_records": (
-            tables.raw,
-            {day: raw_digest(inventory, day) for day in wanted},
-            "record files changed",
-        ),
-        "cleaned_records": (
-            tables.cleaned,
-            {day: clean_digest(inventory, day) for day in wanted},
-            "raw records or rules changed",
-        ),
-        "account_texts": (tables.texts, texts, "an account's history changed"),
-        "account_embeddings": (tables.embeddings, embeddings, "texts or model changed"),
-    }
-    for asset, (table, digests, reason) in expected.items():
-        footers = table.footers(map(str, wanted))
-        for day in wanted:
-            footer = footers.get(day.isoformat())
-            if footer is None:
-                yield DayState(asset, day, "missing", "never materialized")
-            elif footer.digest != digests[day]:
-                yield DayState(asset, day, "stale", reason)
-            else:
-                yield DayState(asset, day, "fresh", "")
-
-
-def _text_changes(
-    days: RecordDays, texts: ParquetTable, records: Records, stale: list[date], kept: int
-) -> TextChanges:
-    """Compare account by account the texts of stale days with the stored ones."""
-    if not stale:
-        return TextChanges(unchanged=kept)
-    with records(stale[0], stale[-1]) as connection:
-        present = texts.footers(map(str, stale))
-        stored = texts.dataset(sorted(present)) if present else TEXT_SCHEMA.empty_table()
-        connection.register("stored", stored)
-        dates = ", ".join(f"DATE '{day}'" for day in stale)
-        [(new, changed, unchanged, deleted)] = connection.execute(f"""
-            SELECT
-                count(*) FILTER (s.account_id IS NULL),
-                count(*) FILTER (n.history_hash <> s.history_hash),
-                count(*) FILTER (n.history_hash = s.history_hash),
-                count(*) FILTER (n.account_id IS NULL)
-            FROM (FROM ({history_hashes_sql(days.history_days)}) WHERE day IN ({dates})) AS n
-            FULL JOIN (FROM stored WHERE day IN ({dates})) AS s USING (account_id, day)
-        """).fetchall()
-    return TextChanges(new, changed, unchanged + kept, deleted)
-
-
-def _embedding_cost(
-    days: RecordDays,
-    records: Records,
-    stale: Iterable[date],
-    vectors: VectorStore | None,
-    count_tokens: TokenCounter,
-) -> dict[str, object]:
-    """How many texts of those days have no vector yet, and their tokens: counted, or estimated
-    from a sample when there are many."""
-    known: set[bytes] = set()
-    sample: list[str] = []
-    characters = sampled_characters = 0
-    for day in stale:
-        with records(day, day) as connection:
-            for batch in account_texts(connection, history_days=days.history_days, day=day):
-                for text in _without_vector(
-                    batch["text_for_embedding"].to_pylist(), vectors, known
-                ):
-                    characters += len(text)
-                    if len(sample) < _SAMPLED_TEXTS:
-                        sample.append(text)
-                        sampled_characters += len(text)
-    tokens = int(count_tokens(sample).sum()) if sample else 0
-    if len(known) > len(sample):
-        tokens = round(tokens * characters / sampled_characters)
-    return {
-        "to_embed": len(known), "tokens": tokens, "tokens_estimated": len(known) > len(sample),
-    }  # fmt: skip
-
-
-def _without_vector(
-    texts: list[str], vectors: VectorStore | None, known: set[bytes]
-) -> Iterator[str]:
-    """The texts that no vector is stored for, each once; `known` collects their keys."""
-    keys = text_keys(texts, vectors.fingerprint if vectors else "")
-    stored = vectors.contains(keys) if vectors else [False] * len(texts)
-    for text, key, is_stored in zip(texts, keys.tolist(), stored, strict=True):
-        if not is_stored and key not in known:
-            known.add(key)
-            yield text
-
-
-def _summary(
-    asset: str, states: Iterable[DayState], texts: TextChanges | None, seconds: float | None
-) -> AssetPlan:
+def _by_day(asset: str, states: Iterable[DayState]) -> AssetPlan:
     mine = [state for state in states if state.asset == asset]
     count = Counter(state.state for state in mine)
-    why = Counter(state.why for state in mine if state.why)
-    return AssetPlan(asset, count["missing"], count["stale"], count["fresh"], why, texts, seconds)
+    why = dict(Counter(state.why for state in mine if state.why))
+    return AssetPlan(
+        asset, count["missing"], count["stale"], count["fresh"], why, blocked=count["blocked"]
+    )
+
+
+def _with_cost(asset: AssetPlan, texts: TextChanges, speed: float | None) -> AssetPlan:
+    seconds = texts.tokens / speed if speed else (0.0 if not texts.tokens else None)
+    return replace(asset, texts=texts, seconds=seconds)
+
+
+def _latest(found: Outlook, table: ParquetTable, fingerprint: str) -> tuple[AssetPlan, str]:
+    """The plan for the latest embeddings, and their digest after a run."""
+    after = latest_digest(found.embeddings.after(found.filled), fingerprint)
+    return _table(
+        "latest_account_embeddings", table.footer(), after, _reason(found.embeddings)
+    ), after
+
+
+def _items(
+    found: Outlook, table: ParquetTable, fingerprint: str, forgotten: str
+) -> tuple[AssetPlan, str]:
+    """The plan for the item embeddings, and their digest after a run."""
+    footer = table.footer()
+    after = item_digest(found.cleaned.after(found.filled), fingerprint, forgotten)
+    plan = _table("item_embeddings", footer, after, _reason(found.cleaned))
+    unchanged = TextChanges(unchanged=footer.rows if footer else 0)
+    return _with_cost(plan, unchanged, None), after
+
+
+def _reason(source: Forecast) -> str:
+    return f"{source.asset} will change" if source.due() else f"{source.asset} or model changed"
+
+
+def _derived(each: Derived, source: AssetPlan, source_digest: str) -> AssetPlan:
+    reason = f"{each.source} will change" if source.is_due else f"{each.source} or top changed"
+    return _table(each.asset, each.stored, each.digest(source_digest), reason)
+
+
+def _table(asset: str, stored: Footer | None, after: str, reason: str) -> AssetPlan:
+    if stored is None:
+        return AssetPlan(asset, 1, 0, 0, {"never materialized": 1}, partition="table")
+    if stored.digest != after:
+        return AssetPlan(asset, 0, 1, 0, {reason: 1}, partition="table")
+    return AssetPlan(asset, 0, 0, 1, {}, partition="table")
+
+
+def _quarantine(days: RecordDays, inventory: Inventory, stored: Mapping[str, Footer]) -> AssetPlan:
+    why = Counter[str]()
+    files = inventory.files()
+    for file, entries in files.items():
+        if file not in stored:
+            why["never looked at"] += 1
+        elif stored[file].digest != quarantine_digest(days, entries):
+            why["the file, the rules or the day changed"] += 1
+    why["the file is gone"] = len(stored.keys() - files.keys())
+    missing, due = why["never looked at"], sum(why.values())
+    fresh = len(stored.keys() | files.keys()) - due
+    return AssetPlan(
+        "quarantined_records", missing, due - missing, fresh, dict(+why), partition="file"
+    )

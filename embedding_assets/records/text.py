@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from embedding_assets.storage.duck import query_engine
 from embedding_assets.storage.slices import digest_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ TEXT_SCHEMA = pa.schema(
 )
 
 _HASH_MODULUS = 2**63 - 25
+_TOTALS = """count(*),
+    sum(CAST(md5_number_lower(concat_ws(chr(31), account_id, history_hash)) AS HUGEINT))"""
 
 
 def account_texts(
@@ -72,13 +75,22 @@ def history_digests(
     drawn from, computed from the connection's table `records` in one pass."""
     rows = connection.execute(
         f"""
-        SELECT day, count(*),
-               sum(CAST(md5_number_lower(concat_ws(chr(31), account_id, history_hash)) AS HUGEINT))
-        FROM ({history_hashes_sql(history_days)})
+        SELECT day, {_TOTALS} FROM ({history_hashes_sql(history_days)})
         WHERE day BETWEEN ? AND ? GROUP BY day""",
         [first, last],
     ).fetchall()
     return {day: text_digest(history_days, accounts, total) for day, accounts, total in rows}
+
+
+def stored_text_digest(texts: pa.Table, history_days: int) -> str:
+    """The digest of a day as `history_digests` gives it, out of its account texts alone
+    (`account_id` and `history_hash` of TEXT_SCHEMA)."""
+    if not len(texts):
+        return text_digest(history_days)
+    with query_engine() as connection:
+        connection.register("texts", texts.select(["account_id", "history_hash"]))
+        [(accounts, total)] = connection.execute(f"SELECT {_TOTALS} FROM texts").fetchall()
+    return text_digest(history_days, accounts, total)
 
 
 def text_digest(history_days: int, accounts: int = 0, total: int = 0) -> str:

@@ -3,9 +3,12 @@
 import errno
 import os
 import re
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +21,9 @@ from embedding_assets.errors import (
     NotWritableError,
 )
 
-_STAGED = re.compile(r"^\..+\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp(\.wal)?$")
+_STAGED = re.compile(r"^\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)-[0-9a-f]{32}\.tmp(\.wal)?$")
+_ABANDONED_SECONDS = 86_400
+"""No write takes a day: older staged files of a host that cannot be asked have no writer left."""
 _NO_MEMORY = (
     "Out of Memory", "malloc", "bad_alloc", "an't allocate memory", "annot allocate memory",
     "an't start new thread", "failed to map segment",
@@ -32,11 +37,12 @@ _DENIED = {
 
 
 @contextmanager
-def published(target: UPath | Path) -> Iterator[Path]:
+def published(target: UPath | Path, *, settle: bool = True) -> Iterator[Path]:
     """A local path to write to; what was written stands at `target` when the block ends well.
 
     On a local disk the file is written beside its target, flushed to the device and renamed; on
     object storage it is put as one object, which is atomic there. On any error nothing changes.
+    settle: whether the rename is flushed too; who publishes many files flushes their folder once.
 
     Raises DiskFullError, NotWritableError, NotEnoughMemoryError.
     """
@@ -48,14 +54,15 @@ def published(target: UPath | Path) -> Iterator[Path]:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
-        staged = folder / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp"
+        _sweep_once(folder)
+        staged = folder / f".{target.name}.{_host()}.{os.getpid()}-{uuid.uuid4().hex}.tmp"
         try:
             yield staged
             flush(staged)
             if local:
                 os.replace(staged, str(target))
-                flush(folder)
+                if settle:
+                    flush(folder)
             else:
                 remote = UPath(target)
                 remote.fs.put_file(str(staged), remote.path)
@@ -125,12 +132,38 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+@cache
+def _sweep_once(folder: Path) -> None:
+    """Sweep a folder before this process first writes to it; it may hold many thousand files."""
+    sweep(folder)
+
+
 def sweep(folder: Path) -> None:
-    """Remove staged files whose writer is dead."""
+    """Remove staged files whose writer is dead; those of other hosts that share the folder, whose
+    processes cannot be seen from here, only when they are a day old."""
     for path in folder.glob(".*.tmp*"):
         match = _STAGED.match(path.name)
-        if match and not is_alive(int(match["pid"])):
+        if match is None:
+            continue
+        own = match["host"] == _host()
+        if not is_alive(int(match["pid"])) if own else _age(path) > _ABANDONED_SECONDS:
             path.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    """This host in a few letters that any file name takes: hosts that differ differ in it."""
+    from hashlib import sha256
+
+    return sha256(socket.gethostname().encode()).hexdigest()[:12]
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change of a file; 0 when it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def file_name(key: str) -> str:

@@ -1,6 +1,7 @@
 """A lock between processes that its holder's death releases."""
 
 import fcntl
+import itertools
 import json
 import os
 import socket
@@ -65,11 +66,17 @@ def _sign(descriptor: int) -> None:
     entry = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "command": " ".join(sys.argv)[:200],
+        "command": _command(sys.argv),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(entry).encode(), 0)
+
+
+def _command(words: list[str]) -> str:
+    """The command without its options: the file stays, and they may name what was forgotten."""
+    plain = itertools.takewhile(lambda word: not word.startswith("-"), words)
+    return " ".join(itertools.islice(plain, 3))[:200]
 
 
 def _read_holder(path: Path) -> str:

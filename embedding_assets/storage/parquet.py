@@ -2,8 +2,10 @@
 
 import errno
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,23 +14,31 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from embedding_assets.errors import NotFoundError, StoreDamagedError
-from embedding_assets.storage.files import file_name, published
+from embedding_assets.storage.files import file_name, flush, is_local, published
+from embedding_assets.storage.guard import OPEN, Guard
 from embedding_assets.storage.slices import Footer, Slice, Written
 
 _FOOTER = b"embedding_assets"
 _ROW_GROUP = 16_384
+_FOOTERS: dict[str, tuple[tuple[int, int, int], Footer]] = {}
+"""By path: the file's state, and its footer as it was read in that state. A partition is replaced
+by rename, so that another file has another state."""
 
 
 @dataclass(frozen=True)
 class ParquetTable:
-    """A table in its own folder: `<folder>/<partition>.parquet`, or `<folder>/<name>.parquet`."""
+    """A table in its own folder: `<folder>/<partition>.parquet`, or `<folder>/<name>.parquet`.
+
+    guard: keeps out what was forgotten.
+    """
 
     folder: UPath
+    guard: Guard = field(default=OPEN, compare=False, repr=False)
 
     @classmethod
-    def at(cls, folder: Path | str) -> "ParquetTable":
+    def at(cls, folder: Path | str, guard: Guard = OPEN) -> "ParquetTable":
         """The table in `folder`: a local path, or a URL such as `s3://bucket/raw_records`."""
-        return cls(UPath(folder))
+        return cls(UPath(folder), guard)
 
     @property
     def name(self) -> str:
@@ -39,8 +49,10 @@ class ParquetTable:
         """Where the rows of a partition stand, whether they exist or not."""
         return self.folder / f"{file_name(key or self.name)}.parquet"
 
-    def write(self, part: Slice) -> Written:
+    def write(self, part: Slice, *, settle: bool = True) -> Written:
         """Replace a partition by the rows of `part`, unless it holds them already.
+
+        settle: False leaves it to `settle` to make many small partitions durable at once.
 
         Raises OutputError subclasses and whatever the slice's batches raise; the stored
         partition is then as it was.
@@ -48,15 +60,48 @@ class ParquetTable:
         stored = self.footer(part.key)
         if stored is not None and stored.digest == part.digest:
             return Written(stored, replaced=False)
-        rows = 0
-        with published(self.path(part.key)) as staged:
-            with pq.ParquetWriter(staged, part.schema, compression="zstd") as writer:
-                for batch in part.batches():
-                    rows += batch.num_rows
-                    writer.write_batch(batch, row_group_size=_ROW_GROUP)
-                footer = Footer(part.key, part.digest, rows, part.stats)
-                writer.add_key_value_metadata({_FOOTER: footer.to_json().encode()})
+        return self.replace(part, settle=settle)
+
+    def replace(self, part: Slice, *, settle: bool = True) -> Written:
+        """Replace a partition by the rows of `part`, whatever it holds.
+
+        Forgotten rows are left out, and nothing is written of a partition that was forgotten;
+        the rows are drawn again when something was forgotten meanwhile. Raises what `write` does.
+        """
+        nothing = Written(Footer(part.key, part.digest, 0, part.stats), replaced=False)
+        try:
+            with ExitStack() as held, published(self.path(part.key), settle=settle) as staged:
+                while True:
+                    seen = self.guard.state()
+                    self._require_remembered(part)
+                    footer = self._fill(staged, part)
+                    flush(staged)
+                    held.enter_context(self.guard.held())
+                    if self.guard.state() == seen:
+                        break
+                    held.close()
+        except _ForgottenError:
+            return nothing
         return Written(footer, replaced=True)
+
+    def _require_remembered(self, part: Slice) -> None:
+        if not self.guard.admits(part.key):
+            raise _ForgottenError
+
+    def _fill(self, staged: Path, part: Slice) -> Footer:
+        rows = 0
+        with pq.ParquetWriter(staged, part.schema, compression="zstd") as writer:
+            for batch in map(self.guard.kept, part.batches()):
+                rows += batch.num_rows
+                writer.write_batch(batch, row_group_size=_ROW_GROUP)
+            footer = Footer(part.key, part.digest, rows, part.stats)
+            writer.add_key_value_metadata({_FOOTER: footer.to_json().encode()})
+        return footer
+
+    def settle(self) -> None:
+        """Return only when every partition written so far is durable."""
+        if is_local(self.folder) and self.folder.exists():
+            flush(Path(self.folder.path))
 
     def footer(self, key: str | None = None) -> Footer | None:
         """What is known of a partition; None when it was never written.
@@ -108,11 +153,32 @@ class ParquetTable:
         """All rows of one partition."""
         return self.dataset(None if key is None else [key]).to_table()
 
-    def remove(self, key: str) -> None:
-        """Forget a partition."""
-        self.path(key).unlink(missing_ok=True)
+    def remove(self, key: str) -> bool:
+        """Remove a partition; whether it was there."""
+        try:
+            self.path(key).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _read_footer(self, path: UPath) -> Footer | None:
+        """The footer of a file; a local one that was read before is not opened again."""
+        if not is_local(path):
+            return self._parsed_footer(path)
+        try:
+            found = os.stat(path.path)
+        except FileNotFoundError:
+            return None
+        state = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = _FOOTERS.get(path.path)
+        if known is None or known[0] != state:
+            footer = self._parsed_footer(path)
+            if footer is None:
+                return None
+            known = _FOOTERS[path.path] = (state, footer)
+        return replace(known[1], stats=dict(known[1].stats))
+
+    def _parsed_footer(self, path: UPath) -> Footer | None:
         try:
             with path.open("rb") as file:
                 metadata = pq.read_metadata(file)
@@ -127,6 +193,10 @@ class ParquetTable:
                 "Delete the file and materialize the partition again.",
             ) from error
         return Footer(entry["key"], entry["digest"], metadata.num_rows, entry["stats"])
+
+
+class _ForgottenError(Exception):
+    """The partition was forgotten."""
 
 
 def is_damage(error: Exception) -> bool:

@@ -30,9 +30,13 @@ class Slice:
 
 @dataclass(frozen=True)
 class Slices:
-    """The slices of a table in the order in which they are computed and written."""
+    """The slices of a table in the order in which they are computed and written.
+
+    small: there are many small ones; they may become durable together, after the last one.
+    """
 
     parts: Iterable[Slice]
+    small: bool = False
 
     def __iter__(self) -> Iterator[Slice]:
         return iter(self.parts)

@@ -2,17 +2,18 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from embedding_assets.errors import NotFoundError, StoreDamagedError
-from embedding_assets.storage.duck import identifier, query_engine
-from embedding_assets.storage.files import named_errors
+from embedding_assets.storage.duck import identifier, query_engine, quoted
+from embedding_assets.storage.files import named_errors, published
+from embedding_assets.storage.guard import OPEN, Guard
 from embedding_assets.storage.lock import locked
 from embedding_assets.storage.slices import Footer, Slice, Written
 
@@ -34,14 +35,19 @@ class DuckTables:
     lock_path: Path
     lock_timeout_seconds: float = 300.0
     query_memory_mb: int = 384
+    guard: Guard = field(default=OPEN, compare=False, repr=False)
 
     @classmethod
     def below(
-        cls, data_dir: Path, lock_timeout_seconds: float = 300.0, query_memory_mb: int = 384
+        cls,
+        data_dir: Path,
+        lock_timeout_seconds: float = 300.0,
+        query_memory_mb: int = 384,
+        guard: Guard = OPEN,
     ) -> "DuckTables":
-        """The tables of a data folder."""
+        """The tables of a data folder. guard: keeps out what was forgotten."""
         lock = data_dir / "locks" / "tables.lock"
-        return cls(data_dir / "tables.duckdb", lock, lock_timeout_seconds, query_memory_mb)
+        return cls(data_dir / "tables.duckdb", lock, lock_timeout_seconds, query_memory_mb, guard)
 
     @contextmanager
     def open(self) -> "Iterator[DuckDBPyConnection]":
@@ -64,11 +70,48 @@ class DuckTables:
             stored = _footer(connection, name, part.key)
         if stored is not None and stored.digest == part.digest:
             return Written(stored, replaced=False)
-        with _drawn(part) as rows, self.open() as connection, _transaction(connection):
-            _replace(connection, name, part.key, rows, slice_column)
-            footer = Footer(part.key, part.digest, len(rows), part.stats)
-            _remember(connection, name, footer)
-        return Written(footer, replaced=True)
+        while True:
+            seen = self.guard.state()
+            with _drawn(part) as rows, self.open() as connection:
+                if self.guard.state() == seen:
+                    footer = _put(connection, name, part, self.guard.kept(rows), slice_column)
+                    return Written(footer, replaced=True)
+
+    def rewrite(
+        self,
+        name: str,
+        edit: Callable[[Footer, pa.Table], Slice | None],
+        slice_column: str | None = None,
+    ) -> None:
+        """Replace slices of a table by what `edit` makes of them, while nobody else writes; each
+        in a transaction. A slice for which it gives None stays."""
+        if not self.path.exists():
+            return
+        with self.open() as connection:
+            for footer in slice_footers(connection, "_slices", name):
+                rows = f"SELECT * FROM {identifier(name)}"
+                if slice_column is not None:
+                    rows += f" WHERE {identifier(slice_column)} = {quoted(footer.key or '')}"
+                part = edit(footer, connection.sql(rows).to_arrow_table())
+                if part is not None:
+                    left = pa.Table.from_batches(part.batches(), part.schema)
+                    _put(connection, name, part, left, slice_column)
+
+    def compact(self) -> None:
+        """Write the file anew, so that deleted rows are gone from its free blocks too.
+
+        Raises StoreLockedError, OutputError subclasses; the old file then stays.
+        """
+        if not self.path.exists():
+            return
+        with locked(self.lock_path, self.lock_timeout_seconds), published(self.path) as staged:
+            with self._connection() as connection:
+                connection.execute("CHECKPOINT")
+                [(own,)] = connection.execute("SELECT current_database()").fetchall()
+                connection.execute(f"ATTACH {quoted(staged)} AS fresh")
+                connection.execute(f"COPY FROM DATABASE {identifier(own)} TO fresh")
+                connection.execute("DETACH fresh")
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
 
     def keep_only(self, name: str, slice_column: str, keys: Iterable[str]) -> list[str]:
         """Remove the slices of a table that are not among `keys`; the keys that went away."""
@@ -100,8 +143,7 @@ class DuckTables:
         if not self.path.exists():
             return []
         with self.open() as connection:
-            query = "SELECT footer, rows FROM _slices WHERE name = ? ORDER BY key"
-            return [_parsed(*row) for row in connection.execute(query, [name]).fetchall()]
+            return slice_footers(connection, "_slices", name)
 
     def read(self, name: str) -> pa.Table:
         """All rows of a table. Raises NotFoundError when it was never written."""
@@ -128,6 +170,12 @@ class DuckTables:
             ) from error
 
 
+def slice_footers(connection: "DuckDBPyConnection", table: str, name: str) -> list[Footer]:
+    """The footers, by key, that `table` holds of the slices of the table called `name`."""
+    query = f"SELECT footer, rows FROM {table} WHERE name = ? ORDER BY key"
+    return [_parsed(*row) for row in connection.execute(query, [name]).fetchall()]
+
+
 @contextmanager
 def _drawn(part: Slice) -> Iterator[pa.Table]:
     """The rows of a slice, computed and mapped from a temporary file."""
@@ -151,6 +199,21 @@ def _transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
             connection.rollback()
         raise
     connection.commit()
+
+
+def _put(
+    connection: "DuckDBPyConnection",
+    name: str,
+    part: Slice,
+    rows: pa.Table,
+    slice_column: str | None,
+) -> Footer:
+    """Replace a slice in one transaction."""
+    footer = Footer(part.key, part.digest, len(rows), part.stats)
+    with _transaction(connection):
+        _replace(connection, name, part.key, rows, slice_column)
+        _remember(connection, name, footer)
+    return footer
 
 
 def _replace(

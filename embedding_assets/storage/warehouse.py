@@ -11,7 +11,8 @@ import pyarrow as pa
 from embedding_assets.errors import NotFoundError
 from embedding_assets.storage.duck import identifier, only, query_engine, quoted
 from embedding_assets.storage.files import published
-from embedding_assets.storage.tables import DuckTables
+from embedding_assets.storage.slices import Footer
+from embedding_assets.storage.tables import DuckTables, slice_footers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,6 +42,8 @@ class Warehouse:
                 source.execute(f"ATTACH {quoted(staged)} AS warehouse")
                 try:
                     copied = _copy_tables(source)
+                    source.execute("CREATE SCHEMA warehouse.stored")
+                    source.execute("CREATE TABLE warehouse.stored.slices AS FROM _slices")
                     for name, schema in self.parquet.items():
                         source.execute(self._view(name, schema))
                     for name, schema in self.duckdb.items():
@@ -64,6 +67,19 @@ class Warehouse:
         with duckdb.connect(str(self.path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
+
+    def footers(self, name: str) -> list[Footer]:
+        """What is known of the slices of a table as last published, without waiting for any
+        writer; nothing when nothing was published."""
+        import duckdb
+
+        if not self.path.exists():
+            return []
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            try:
+                return slice_footers(connection, "stored.slices", name)
+            except duckdb.CatalogException:  # published by a release that kept no slices there
+                return []
 
     def _view(self, name: str, schema: pa.Schema) -> str:
         folder = (self.assets_dir / name).resolve()

@@ -13,33 +13,6 @@ from embedding_assets.records.processor import EmbeddingProcessor
 from embedding_assets.records.source import RAW_SCHEMA
 from embedding_assets_tests.records.shop import START, Shop, row, write
 
-
-@pytest.fixture(scope="module")
-def ran_once(tmp_path_factory):
-    """The shop after a run."""
-    shop = stocked(tmp_path_factory.mktemp("shop"))
-    shop.run()
-    return shop
-
-
-@pytest.fixture
-def shop(tmp_path):
-    return stocked(tmp_path)
-
-
-@pytest.fixture
-def ran(ran_once, tmp_path):
-    return ran_once.copy(tmp_path)
-
-
-def stocked(tmp_path):
-    """Ada orders on the 1st, 3rd and 5th of March, Bob on the 3rd only, Eve on the 4th."""
-    shop = Shop(tmp_path)
-    shop.put("ada.parquet", *(row("ada", f"Dish {n}", f"2025-03-0{n}") for n in (1, 3, 5)))
-    shop.put("rest.parquet", row("bob", at="2025-03-03"), row("eve", at="2025-03-04"))
-    return shop
-
-
 DAYS = [f"2025-03-0{n}" for n in (1, 3, 4, 5)]
 ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
 
@@ -113,12 +86,12 @@ def test_a_removed_file_takes_its_texts_away(ran):
     assert [len(ran.texts(day)) for day in DAYS] == [0, 1, 1, 0]
 
 
-def test_an_unreadable_file_blocks_the_days_it_would_change_and_keeps_the_others(ran):
+def test_a_day_of_which_a_file_is_unreadable_is_an_error_and_stays(ran):
     (ran.source / "ada.parquet").write_bytes(b"torn")
-    assert ran.run() == (dict.fromkeys(ASSETS, []), 0)
     ran.put("new.parquet", row("bob", at="2025-03-05"))
+    [part] = raw_slices(ran.days, ran.inventory(), ["2025-03-05"])
     with pytest.raises(UnreadableInputError, match="ada.parquet held 1 records of 2025-03-05"):
-        ran.run()
+        ran.tables.raw.write(part)
     assert len(ran.tables.raw.read("2025-03-05")) == 1
 
 
@@ -139,7 +112,7 @@ def test_a_day_of_the_window_whose_file_is_unreadable_is_an_error_not_a_gap(shop
     shop.known = known
     inventory = shop.inventory()
     with pytest.raises(UnreadableInputError, match="ada.parquet held 1 records of 2025-03-01"):
-        list(text_slices(shop.days, shop.tables.cleaned, inventory, ["2025-03-04"]))
+        list(text_slices(shop.days, shop.tables, inventory, ["2025-03-04"]))
 
 
 def test_a_day_without_records_is_materialized_empty(shop):
@@ -161,7 +134,7 @@ def test_keys_in_any_order_give_the_same_partitions(shop, tmp_path):
 
 
 def test_no_day_asked_for_is_no_slice(shop):
-    assert list(text_slices(shop.days, shop.tables.cleaned, shop.inventory(), [])) == []
+    assert list(text_slices(shop.days, shop.tables, shop.inventory(), [])) == []
     assert list(raw_slices(shop.days, shop.inventory(), [])) == []
 
 

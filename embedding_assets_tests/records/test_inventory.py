@@ -125,8 +125,10 @@ def test_a_file_that_became_unreadable_keeps_what_it_held_and_blocks_its_days(sh
     assert list(now.errors) == ["a.parquet"]
     assert "cannot be read as Parquet" in now.errors["a.parquet"]
     with pytest.raises(UnreadableInputError, match=r"a.parquet held 1 records of 2025-03-02"):
-        require_readable(now.of_day(MARCH_2))
-    require_readable(now.of_day(MARCH_3))
+        require_readable([MARCH_3, MARCH_2], now.unreadable_days)
+    require_readable([MARCH_3], now.unreadable_days)
+    assert now.unreadable_days.keys() == {MARCH_1, MARCH_2}
+    assert known.unreadable_days == {}
 
 
 def test_a_restored_file_is_as_it_was(shop):

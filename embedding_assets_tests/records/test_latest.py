@@ -9,24 +9,11 @@ from embedding_assets_tests.records.shop import Shop, row
 
 
 @pytest.fixture(scope="module")
-def ran_once(tmp_path_factory):
-    """The shop after a run."""
-    shop = stocked(tmp_path_factory.mktemp("shop"))
-    shop.run()
-    return shop
+def stock():
+    return ordered_twice
 
 
-@pytest.fixture
-def shop(tmp_path):
-    return stocked(tmp_path)
-
-
-@pytest.fixture
-def ran(ran_once, tmp_path):
-    return ran_once.copy(tmp_path)
-
-
-def stocked(tmp_path):
+def ordered_twice(tmp_path):
     shop = Shop(tmp_path)
     shop.put(
         "a.parquet",
@@ -98,14 +85,15 @@ def test_nothing_embedded_gives_no_rows(shop):
     assert rows(latest(shop)) == []
 
 
-def test_each_distinct_item_has_a_vector_and_its_orders_accounts_and_cuisine(ran):
-    part = items(ran)
+def test_each_distinct_item_has_a_vector_and_its_orders_accounts_and_cuisine(shop):
+    shop.run()
+    part = items(shop)
     found = rows(part)
     assert part.schema == item_schema(8)
     assert [
         (r["item_description"], r["orders"], r["accounts"], r["main_cuisine"]) for r in found
     ] == [("Pho", 3, 2, "Asian"), ("Ramen", 1, 1, "Asian")]
-    assert found[0]["embedding"] == ran.encoder.encode(["Pho"]).vectors[0].tolist()
+    assert found[0]["embedding"] == shop.encoder.encode(["Pho"]).vectors[0].tolist()
     assert (part.stats["texts"], part.stats["computed"]) == (2, 2)
 
 

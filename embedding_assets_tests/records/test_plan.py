@@ -4,43 +4,31 @@ import pytest
 
 from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets.embedding.store import VectorStore
-from embedding_assets.records.plan import DayState, TextChanges, measured_speed
+from embedding_assets.records.cost import TextChanges
+from embedding_assets.records.plan import DayState, measured_speed
 from embedding_assets_tests.records.shop import Shop, row
-
-
-@pytest.fixture(scope="module")
-def ran_once(tmp_path_factory):
-    """The shop after a run."""
-    shop = stocked(tmp_path_factory.mktemp("shop"))
-    shop.run()
-    return shop
-
-
-@pytest.fixture
-def shop(tmp_path):
-    return stocked(tmp_path)
-
-
-@pytest.fixture
-def ran(ran_once, tmp_path):
-    return ran_once.copy(tmp_path)
-
-
-def stocked(tmp_path):
-    shop = Shop(tmp_path)
-    shop.put("ada.parquet", *(row("ada", f"Dish {n}", f"2025-03-0{n}") for n in (1, 3, 5)))
-    shop.put("rest.parquet", row("bob", at="2025-03-03"), row("eve", at="2025-03-04"))
-    return shop
 
 
 def planned(shop):
     return {asset.asset: asset for asset in shop.plan().assets}
 
 
+def files(shop):
+    return {path.name for path in shop.source.iterdir()}
+
+
 def days(asset):
     return asset.missing, asset.stale, asset.fresh
 
 
+BY_DAY = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
+TABLES = (
+    "record_files",
+    "latest_account_embeddings",
+    "item_embeddings",
+    "similar_accounts",
+    "similar_items",
+)
 CHANGES = {
     "nothing": lambda shop: None,
     "a touched file": lambda shop: shop.touch("ada.parquet"),
@@ -66,7 +54,7 @@ CHANGES = {
         *(("everything", change) for change in CHANGES),
         *(
             (before, change)
-            for before in ("one day", "no embeddings", "nothing")
+            for before in ("days only", "one day", "no embeddings", "nothing")
             for change in ("a late record", "a removed file")
         ),
         ("nothing", "all files removed"),
@@ -76,30 +64,40 @@ def test_a_plan_tells_what_the_run_then_does(request, change, before):
     shop = request.getfixturevalue("ran" if before == "everything" else "shop")
     {
         "everything": lambda: None,
+        "days only": shop.run,
         "one day": lambda: shop.run("2025-03-03"),
         "no embeddings": lambda: shop.run(until="account_texts"),
         "nothing": lambda: None,
     }[before]()
     CHANGES[change](shop)
     plan = planned(shop)
-    kept = {name: dict(table.footers(table.keys())) for name, table in vars(shop.tables).items()}
-    replaced, computed = shop.run()
-    for name, table in zip(plan, kept, strict=True):
-        missing = [key for key in replaced[name] if key not in kept[table]]
+    kept = {name: shop.footers(name) for name in plan}
+    replaced, computed = shop.run_all()
+    for name in plan:
+        missing = [key for key in replaced[name] if key not in kept[name]]
         assert plan[name].missing == len(missing), name
-        assert plan[name].stale == len(replaced[name]) - len(missing), name
-    assert plan["account_embeddings"].texts.to_embed == computed
+        gone = 0 if name != "quarantined_records" else len(kept[name].keys() - files(shop))
+        assert plan[name].stale == len(replaced[name]) - len(missing) + gone, name
+        assert plan[name].blocked == 0
+    to_embed = [plan[name].texts.to_embed for name in ("account_embeddings", "item_embeddings")]
+    assert to_embed == [*computed]
     stored = shop.tables.texts.footers(shop.tables.texts.keys())
     texts = plan["account_texts"].texts
     assert texts.new + texts.changed + texts.unchanged == sum(f.rows for f in stored.values())
-    before_rows = sum(footer.rows for footer in kept["texts"].values())
+    before_rows = sum(footer.rows for footer in kept["account_texts"].values())
     assert texts.changed + texts.unchanged + texts.deleted == before_rows
+    items, before_items = plan["item_embeddings"].texts, kept["item_embeddings"].get(None)
+    assert items.new + items.unchanged == shop.table("item_embeddings").footer().rows
+    assert items.unchanged + items.deleted == (before_items.rows if before_items else 0)
     assert {state.state for state in shop.states()} <= {"fresh"}
+    assert not any(asset.is_due for asset in shop.plan().assets)
 
 
 def test_the_first_plan_names_every_day_missing_and_every_text_new(shop):
     plan = shop.plan()
-    assert [days(asset) for asset in plan.assets] == [(4, 0, 0)] * 4
+    assert [days(planned(shop)[name]) for name in BY_DAY] == [(4, 0, 0)] * 4
+    assert [days(planned(shop)[name]) for name in TABLES] == [(1, 0, 0)] * 5
+    assert days(planned(shop)["quarantined_records"]) == (2, 0, 0)
     assert plan.days_to_run == [date(2025, 3, day) for day in (1, 3, 4, 5)]
     texts = planned(shop)["account_embeddings"].texts
     assert (texts.new, texts.changed, texts.unchanged, texts.deleted) == (5, 0, 0, 0)
@@ -110,7 +108,9 @@ def test_the_first_plan_names_every_day_missing_and_every_text_new(shop):
 
 def test_a_plan_after_a_run_finds_everything_fresh_and_costs_nothing(ran):
     plan = ran.plan()
-    assert [days(asset) for asset in plan.assets] == [(0, 0, 4)] * 4
+    assert [days(planned(ran)[name]) for name in BY_DAY] == [(0, 0, 4)] * 4
+    assert [days(planned(ran)[name]) for name in TABLES] == [(0, 0, 1)] * 5
+    assert days(planned(ran)["quarantined_records"]) == (0, 0, 2)
     assert plan.days_to_run == []
     asset = planned(ran)["account_embeddings"]
     assert asset.texts == TextChanges(unchanged=5)
@@ -137,7 +137,7 @@ def test_tokens_are_those_of_the_texts_to_embed(ran):
 
 
 def test_tokens_of_very_many_texts_are_estimated_from_a_sample(shop, monkeypatch):
-    monkeypatch.setattr("embedding_assets.records.plan._SAMPLED_TEXTS", 2)
+    monkeypatch.setattr("embedding_assets.records.cost._SAMPLED_TEXTS", 2)
     texts = planned(shop)["account_embeddings"].texts
     assert (texts.to_embed, texts.tokens_estimated) == (4, True)
     assert 20 <= texts.tokens <= 40
@@ -171,11 +171,63 @@ def test_records_before_the_start_and_in_the_future_are_no_days(shop):
 
 def test_an_empty_source_has_no_plan(tmp_path):
     shop = Shop(tmp_path)
-    assert [days(asset) for asset in shop.plan().assets] == [(0, 0, 0)] * 4
+    plan = planned(shop)
+    assert [days(plan[name]) for name in (*BY_DAY, "quarantined_records")] == [(0, 0, 0)] * 5
     assert shop.states() == []
 
 
-def test_only_a_fresh_state_is_fresh():
-    day = date(2025, 3, 1)
-    assert DayState("a", day, "fresh", "").is_fresh
-    assert not DayState("a", day, "stale", "why").is_fresh
+@pytest.mark.parametrize(
+    ("state", "is_fresh", "is_due"),
+    [("fresh", True, False), ("stale", False, True), ("missing", False, True),
+     ("blocked", False, False)],
+)  # fmt: skip
+def test_only_a_fresh_state_is_fresh_and_a_blocked_one_is_not_due(state, is_fresh, is_due):
+    found = DayState("a", date(2025, 3, 1), state, "")
+    assert (found.is_fresh, found.is_due) == (is_fresh, is_due)
+
+
+def test_tables_without_days_follow_what_they_are_drawn_from(ran):
+    ran.put("n.parquet", row("bob", "Soup", "2025-03-05"))
+    plan = planned(ran)
+    assert [(days(plan[name]), [*plan[name].why]) for name in TABLES] == [
+        ((0, 1, 0), ["record files changed"]),
+        ((0, 1, 0), ["account_embeddings will change"]),
+        ((0, 1, 0), ["cleaned_records will change"]),
+        ((0, 1, 0), ["latest_account_embeddings will change"]),
+        ((0, 1, 0), ["item_embeddings will change"]),
+    ]
+    items = plan["item_embeddings"].texts
+    assert (items.new, items.unchanged, items.to_embed) == (1, 4, 1)
+    assert items.tokens == ran.encoder.count_tokens(["Soup"])[0]
+    assert dict(plan["quarantined_records"].why) == {"never looked at": 1}
+
+
+def test_a_table_that_missed_a_change_says_so(ran):
+    ran.put("n.parquet", row("bob", "Soup", "2025-03-05"))
+    ran.run()
+    plan = planned(ran)
+    assert [*plan["latest_account_embeddings"].why] == ["account_embeddings or model changed"]
+    assert [*plan["similar_accounts"].why] == ["latest_account_embeddings will change"]
+
+
+def test_another_number_of_neighbours_makes_only_the_neighbours_stale(ran, monkeypatch):
+    monkeypatch.setattr("embedding_assets_tests.records.shop.TOP", 2)
+    due = {asset.asset: [*asset.why] for asset in ran.plan().assets if asset.is_due}
+    assert due == {
+        "similar_accounts": ["latest_account_embeddings or top changed"],
+        "similar_items": ["item_embeddings or top changed"],
+    }
+
+
+def test_items_whose_vectors_were_dropped_are_embedded_again_only_when_the_table_is_made(ran):
+    for path in ran.vectors.folder.iterdir():
+        path.unlink()
+    assert planned(ran)["item_embeddings"].texts == TextChanges(unchanged=4)
+    ran.put("n.parquet", row("bob", "Soup", "2025-03-05"))
+    assert planned(ran)["item_embeddings"].texts.to_embed == 5
+
+
+def test_the_wait_for_items_follows_the_measured_speed(ran):
+    ran.put("n.parquet", row("bob", "Soup", "2025-03-05"))
+    asset = planned(ran)["item_embeddings"]
+    assert asset.seconds == pytest.approx(1 / measured_speed(ran.tables.embeddings))

@@ -1,6 +1,7 @@
 import errno
 import os
 import string
+import time
 
 import pytest
 from hypothesis import example, given
@@ -146,6 +147,34 @@ with published(Path({str(tmp_path)!r}) / "out.txt") as staged:
         left = [name for name in names(tmp_path) if name.startswith(".out.txt")]
         assert [f".{living.pid}-" in name for name in left] == [True, True]
         assert mine.exists()
+
+
+def test_what_another_host_writes_stays_until_it_is_a_day_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_host", lambda: "elsewhere")
+    with published(tmp_path / "out.txt") as staged:
+        left = tmp_path / staged.name.replace(f".{os.getpid()}-", f".{2**22 + 1}-")
+        left.write_text("half")
+        monkeypatch.undo()
+        staged.write_text("half")
+        hour = 3_600
+        for age, stays in ((0, True), (23 * hour, True), (25 * hour, False)):
+            then = time.time() - age
+            os.utime(left, (then, then))
+            files.sweep(tmp_path)
+            assert left.exists() is stays
+        assert staged.exists()
+
+
+def test_hosts_that_differ_have_staged_names_that_differ(tmp_path, monkeypatch):
+    seen = []
+    for host in ("a" * 64, "a" * 63 + "b", "ä/.b"):
+        monkeypatch.setattr(files.socket, "gethostname", lambda host=host: host)
+        files._host.cache_clear()
+        with published(tmp_path / "out.txt") as staged:
+            staged.touch()
+            seen.append(staged.name.split(".")[3])
+    files._host.cache_clear()
+    assert len(set(seen)) == 3
 
 
 keys = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("a./%!-é", max_size=200)

@@ -4,7 +4,7 @@ import pytest
 
 from embedding_assets.errors import NotFoundError, NotWritableError
 from embedding_assets.storage.parquet import ParquetTable
-from embedding_assets.storage.slices import table_slice
+from embedding_assets.storage.slices import Footer, table_slice
 from embedding_assets.storage.tables import DuckTables
 from embedding_assets.storage.warehouse import Warehouse
 from embedding_assets_tests.storage import processes
@@ -78,6 +78,19 @@ def test_partitions_with_different_columns_are_united_by_name(warehouse):
     assert query(warehouse, "SELECT n, why FROM orders ORDER BY n") == [(1, None), (2, "late")]
 
 
+def test_partitions_with_vectors_of_different_length_are_shown_side_by_side(warehouse):
+    table = ParquetTable.at(warehouse.assets_dir / "map")
+    for key, vector in (("a", [1.0, 0.0]), ("b", [0.0, 0.6, 0.8])):
+        kind = pa.list_(pa.float32(), len(vector))
+        rows = pa.table({"id": [key], "embedding": pa.array([vector], kind)})
+        table.write(table_slice(rows, key, key))
+        warehouse.publish()
+    assert query(warehouse, "SELECT id, embedding::DECIMAL(2, 1)[]::VARCHAR FROM map") == [
+        ("a", "[1.0, 0.0]"), ("b", "[0.0, 0.6, 0.8]"),
+    ]  # fmt: skip
+    assert query(warehouse, "SELECT id FROM map WHERE len(embedding) = 3") == [("b",)]
+
+
 def test_a_reader_of_the_old_file_goes_on_while_a_new_one_is_published(warehouse):
     warehouse.tables.write("bad", table_slice(pa.table({"n": [1]}), "d1"))
     warehouse.publish()
@@ -142,6 +155,27 @@ def test_a_relative_data_folder_can_be_read_from_anywhere(tmp_path, monkeypatch)
     warehouse.publish()
     monkeypatch.chdir("/")
     assert query(warehouse_in(tmp_path), "FROM orders") == [(1,)]
+
+
+def test_what_is_known_of_slices_is_published_with_them(warehouse):
+    assert warehouse.footers("bad") == []
+    for key, digest in (("b", "d2"), ("a", "d1")):
+        part = table_slice(pa.table({"file": [key]}), digest, key, tries=2)
+        warehouse.tables.write("bad", part, "file")
+    warehouse.publish()
+    warehouse.tables.write("bad", table_slice(pa.table({"file": ["c"]}), "d3", "c"), "file")
+    with warehouse.tables.open():
+        assert warehouse.footers("bad") == [
+            Footer("a", "d1", 1, {"tries": 2}), Footer("b", "d2", 1, {"tries": 2}),
+        ]  # fmt: skip
+        assert warehouse.footers("orders") == []
+
+
+def test_a_file_published_without_slices_knows_of_none(warehouse):
+    warehouse.publish()
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("DROP SCHEMA stored CASCADE")
+    assert warehouse.footers("bad") == []
 
 
 def test_what_was_published_is_read_without_waiting_for_a_writer(warehouse):
