@@ -1,4 +1,4 @@
-"""Makes sample input: order records as a Parquet file.
+"""Makes sample input: order records as a Parquet file; with --documents, documents in a folder.
 
 The same seed, arguments and --end give the same bytes. Without --end the records run up to the
 last full hour, so that none lies in the future.
@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from samples.documents import DEFAULT_COUNT, write_documents
 from samples.parquet import write_whole
 from samples.records import SCHEMA, OrderPlan, record_batches
 
@@ -20,6 +21,7 @@ DEFAULT_OUT = Path(__file__).parent / "input" / "records" / "records.parquet"
 ORDERS_PER_ACCOUNT = 10
 MOST_DAYS = 36_500
 MOST_RECORDS = 2**31 - 1
+MOST_DOCUMENTS = 100_000
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -28,23 +30,37 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the file is written, 1 when the disk is full, 2 for wrong use."""
+    """0 when all is written, 1 when the disk is full, 2 for wrong use."""
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    plan = _plan(options)
-    started = time.monotonic()
+    target = options.documents or options.out
     try:
-        write_whole(options.out, SCHEMA, record_batches(plan))
+        summary = _write_documents(options) if options.documents else _write_records(options)
     except OSError as error:
         reason = error.strerror or str(error)
-        print(f"{parser.prog}: error: cannot write {options.out}: {reason}", file=sys.stderr)
+        print(f"{parser.prog}: error: cannot write {target}: {reason}", file=sys.stderr)
         return 1 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 2
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted; nothing written", file=sys.stderr)
+        written = "not all documents" if options.documents else "nothing"
+        print(f"{parser.prog}: interrupted; {written} written", file=sys.stderr)
         return 130
-    print(_summary(plan, options.out, time.monotonic() - started))
+    print(summary)
     return 0
+
+
+def _write_records(options: argparse.Namespace) -> str:
+    plan = _plan(options)
+    started = time.monotonic()
+    write_whole(options.out, SCHEMA, record_batches(plan))
+    return _summary(plan, options.out, time.monotonic() - started)
+
+
+def _write_documents(options: argparse.Namespace) -> str:
+    count = DEFAULT_COUNT if options.count is None else options.count
+    started = time.monotonic()
+    write_documents(options.documents, count, options.seed)
+    return f"{options.documents}: {count:,} documents in {time.monotonic() - started:.1f} s"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--days", type=int, default=30, metavar="N", help="default: %(default)s")
     add("--end", type=_day, metavar="DATE", help="the last day (UTC); default: today")
     add("--out", type=Path, default=DEFAULT_OUT, metavar="PATH", help="default: %(default)s")
+    documents = parser.add_argument_group("documents, instead of records")
+    add = documents.add_argument
+    add("--documents", type=Path, metavar="FOLDER", help="PDF, DOCX, JSON, a pair 12345")
+    add("--count", type=int, metavar="N", help=f"default: {DEFAULT_COUNT}; the pair counts as one")
     return parser
 
 
@@ -80,6 +100,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         f"--end {last}: lies in the future (today is {today}, UTC)": last > today,
         f"--end {last}: too early for --days {options.days}": last.toordinal() <= options.days,
         **_account_problems(options),
+        **_document_problems(options),
         f"--out {options.out}: must end in .parquet": options.out.suffix != ".parquet",
         f"--out {options.out}: is a folder": options.out.is_dir(),
     }
@@ -98,6 +119,17 @@ def _account_problems(options: argparse.Namespace) -> dict[str, bool]:
         f"--accounts {accounts}: --one-per-account needs as many as --records {records}": (
             options.one_per_account and accounts != records
         ),
+    }
+
+
+def _document_problems(options: argparse.Namespace) -> dict[str, bool]:
+    folder, count = options.documents, options.count
+    return {
+        f"--count {count}: needs --documents FOLDER": count is not None and folder is None,
+        f"--count {count}: must be 1 to {MOST_DOCUMENTS}": (
+            count is not None and not 1 <= count <= MOST_DOCUMENTS
+        ),
+        f"--documents {folder}: is a file": folder is not None and folder.is_file(),
     }
 
 

@@ -1,0 +1,109 @@
+"""The process in which files are parsed: one after the other, each within its limits."""
+
+import os
+import pickle
+import resource
+import signal
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from embedding_assets.documents.document import Document
+from embedding_assets.documents.failure import Failure, failure_of, too_large
+from embedding_assets.documents.limits import Limits, data_bytes, limited
+from embedding_assets.documents.reader import MEGABYTE, Options, read_document
+
+HEADER = struct.Struct("<Q?")
+"""Of each message, in both directions: the length of what follows, in bytes; and whether the
+worker holds so much more than at its start that it should be replaced."""
+_PARENT_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of one file. seconds: spent on it."""
+
+    result: Document | Failure
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told first."""
+
+    limits: Limits
+    options: Options
+
+
+def serve() -> None:
+    """Answer each path that comes on standard input, until it ends or the parent is gone."""
+    orders, answers = _own_channels()
+    messages = _messages(orders)
+    order: Order = pickle.loads(next(messages))
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # Linux: when the machine runs out of memory, a worker is to go
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    start = data_bytes()
+    send(answers, b"")
+    for path in map(os.fsdecode, messages):
+        message = _answer(Path(path), order)
+        grown = data_bytes() - len(message) - start
+        send(answers, message, is_worn=grown > order.limits.memory_mb * MEGABYTE // 2)
+
+
+def send(channel: IO[bytes], message: bytes, *, is_worn: bool = False) -> None:
+    """Write a message behind its header. is_worn: this process should answer no further file."""
+    channel.write(HEADER.pack(len(message), is_worn))
+    channel.write(message)
+    channel.flush()
+
+
+def _own_channels() -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output for this protocol alone: what libraries print or read goes to
+    and comes from nowhere, and programs that they start inherit nothing of it."""
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    return orders, answers
+
+
+def _end_with(parent: int) -> NoReturn:
+    """End the process group, programs that a parser started included, once the parent is gone.
+
+    Not PR_SET_PDEATHSIG: that signal comes when the *thread* that started the process ends.
+    """
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_SECONDS)
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _messages(orders: IO[bytes]) -> Iterator[bytes]:
+    while header := orders.read(HEADER.size):
+        length, _ = HEADER.unpack(header)
+        yield orders.read(length)
+
+
+def _answer(path: Path, order: Order) -> bytes:
+    """The pickled Answer for one file, read and pickled within the limits.
+
+    The one place where nothing may pass: whatever a parser raises is its file's failure.
+    """
+    began, limits = time.perf_counter(), order.limits
+    try:
+        with limited(limits):
+            document = read_document(path, order.options, limits.file_mb)
+            message = pickle.dumps(Answer(document, time.perf_counter() - began), protocol=5)
+        if len(message) <= limits.document_mb * MEGABYTE:
+            return message
+        failure = too_large(len(message), limits)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        failure = failure_of(error, limits)
+    return pickle.dumps(Answer(failure, time.perf_counter() - began), protocol=5)
