@@ -1,0 +1,138 @@
+"""Filters as a mask over the rows of an index."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedding_assets.search.filters import Filters, Span
+from embedding_assets.search.vectors import Mask
+
+
+class FilterColumns:
+    """The columns of an index that filters look at, each read and folded when first needed.
+
+    documents: a table with the columns of DOCUMENT_SCHEMA. doc_rows: int64, how many rows each
+    has. pages: the lists of pages by row, in pieces.
+    """
+
+    def __init__(
+        self, documents: pa.Table, doc_rows: npt.NDArray[np.int64], pages: list[pa.ListArray]
+    ) -> None:
+        self._documents = documents
+        self._doc_rows = doc_rows
+        self._page_lists = pages
+
+    def without(self, doc_ids: frozenset[str]) -> Mask | None:
+        """bool [rows], false for the rows of those documents; None when it has none of them."""
+        forgotten = _is_in(self._documents["doc_id"], doc_ids)
+        return np.repeat(~forgotten, self._doc_rows) if forgotten.any() else None
+
+    def mask(self, filters: Filters) -> Mask | None:
+        """bool [rows], true where all conditions hold; None when there are none."""
+        if not filters:
+            return None
+        documents = np.ones(self._documents.num_rows, dtype=np.bool_)
+        if filters.documents:
+            ids = _is_in(self._documents["doc_id"], frozenset(filters.documents))
+            documents &= ids | self._matches("path", filters.documents)
+        if filters.titles:
+            documents &= self._matches("title", filters.titles)
+        for column, values in (("format", filters.formats), ("category", filters.categories)):
+            if values:
+                documents &= _is_in(self._folded[column], _folded(values))
+        if filters.entities:
+            documents &= _any_in(self._folded["entities"], _folded(filters.entities))
+        if filters.dates:
+            documents &= _within(self._documents["modified"], filters.dates)
+        rows = np.repeat(documents, self._doc_rows)
+        return rows & self._on_pages(filters.pages) if filters.pages else rows
+
+    @cached_property
+    def _folded(self) -> dict[str, pa.Array]:
+        """The filter columns in lower case."""
+        entities = self._documents["entities"].combine_chunks()
+        lower = pc.utf8_lower(entities.flatten())
+        lengths = pc.fill_null(pc.list_value_length(entities), 0)
+        offsets = np.concatenate(([0], np.cumsum(lengths.to_numpy()))).astype(np.int32)
+        columns = ("path", "title", "format", "category")
+        folded = {name: pc.utf8_lower(self._documents[name]).combine_chunks() for name in columns}
+        return {**folded, "entities": pa.ListArray.from_arrays(pa.array(offsets), lower)}
+
+    def _matches(self, column: str, patterns: tuple[str, ...]) -> Mask:
+        expression = "|".join(_expression(pattern) for pattern in _folded(patterns))
+        return _bools(pc.match_substring_regex(self._folded[column], f"^(?s:{expression})$"))
+
+    @cached_property
+    def _pages(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The pages of all rows side by side, and how many each row has."""
+        lists = self._page_lists
+        pages = [each.flatten().to_numpy() for each in lists]
+        counts = [pc.fill_null(pc.list_value_length(each), 0).to_numpy() for each in lists]
+        empty = np.empty(0, dtype=np.int32)
+        return np.concatenate([empty, *pages]), np.concatenate([empty, *counts]).astype(np.int64)
+
+    def _on_pages(self, spans: tuple[Span[int], ...]) -> Mask:
+        pages, counts = self._pages
+        hits = np.zeros(len(pages), dtype=np.bool_)
+        for span in spans:
+            first = span.first if span.first is not None else 0
+            last = span.last if span.last is not None else np.iinfo(np.int32).max
+            hits |= (pages >= first) & (pages <= last)
+        before = np.concatenate(([0], np.cumsum(hits)))
+        ends = np.cumsum(counts)
+        on_page: Mask = before[ends] > before[ends - counts]
+        return on_page
+
+
+def _within(moments: pa.ChunkedArray, spans: tuple[Span[datetime], ...]) -> Mask:
+    hits = np.zeros(len(moments), dtype=np.bool_)
+    for span in spans:
+        inside = pc.is_valid(moments)
+        if span.first is not None:
+            inside = pc.and_(inside, pc.greater_equal(moments, _moment(span.first, moments)))
+        if span.last is not None:
+            inside = pc.and_(inside, pc.less_equal(moments, _moment(span.last, moments)))
+        hits |= _bools(inside)
+    return hits
+
+
+def _moment(bound: datetime, like: pa.ChunkedArray) -> pa.Scalar:
+    return pa.scalar(bound, like.type)
+
+
+def _is_in(column: pa.ChunkedArray | pa.Array, values: frozenset[str]) -> Mask:
+    return _bools(pc.is_in(column, _strings(sorted(values))))
+
+
+def _any_in(lists: pa.ListArray, values: frozenset[str]) -> Mask:
+    hits = np.concatenate(([0], np.cumsum(_is_in(lists.values, values))))
+    offsets = lists.offsets.to_numpy()
+    held: Mask = hits[offsets[1:]] > hits[offsets[:-1]]
+    return held
+
+
+def _bools(values: pa.Array | pa.ChunkedArray) -> Mask:
+    """Nulls are false."""
+    filled = pc.fill_null(values, False)
+    return np.asarray(filled, dtype=np.bool_)
+
+
+def _folded(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(pc.utf8_lower(_strings(values)).to_pylist())
+
+
+def _strings(values: Iterable[str]) -> pa.Array:
+    """`values` as Arrow strings; lone surrogates, which have no UTF-8, become U+FFFD."""
+    encoded = (value.encode("utf-8", "surrogatepass") for value in values)
+    return pa.array([value.decode("utf-8", "replace") for value in encoded], pa.string())
+
+
+def _expression(pattern: str) -> str:
+    """A pattern of `*` and `?` as a regular expression."""
+    return "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in pattern)
