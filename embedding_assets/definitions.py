@@ -3,16 +3,31 @@
 import dagster as dg
 
 from embedding_assets import defs as package
-from embedding_assets.defs import automation
+from embedding_assets.defs import automation, document_automation
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(package),
     asset_checks=dg.load_asset_checks_from_package_module(package),
-    jobs=[automation.records_job, automation.quarantine_job, automation.maintenance_job],
-    schedules=[automation.daily_records, automation.backfill_records, automation.daily_maintenance],
-    sensors=[automation.record_files_changed, automation.run_failed],
+    jobs=[
+        automation.records_job,
+        automation.quarantine_job,
+        automation.maintenance_job,
+        document_automation.documents_job,
+        document_automation.document_index_job,
+    ],
+    schedules=[
+        automation.daily_records,
+        automation.backfill_records,
+        automation.daily_maintenance,
+        document_automation.backfill_documents,
+    ],
+    sensors=[
+        automation.record_files_changed,
+        document_automation.document_files_changed,
+        automation.run_failed,
+    ],
     executor=dg.in_process_executor,
     resources={
         "workspace": WorkspaceResource(),

@@ -1,4 +1,5 @@
-"""`make demo`: sample input, the whole records pipeline over it in one run, and a summary."""
+"""`make demo`: sample input, the records pipeline over it in one run, the documents made
+searchable, and a summary."""
 
 import os
 import re
@@ -8,6 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedding_assets.defs.document_sync import Synced, sync
+from embedding_assets.document_report import hits_text
+from embedding_assets.documents.folder import list_document_files
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import EmbeddingAssetsError, InputNotFoundError
 from embedding_assets.records.source import list_record_files
@@ -17,6 +21,7 @@ from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace,
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGSTER_HOME = ROOT / "data" / "dagster"
+QUESTION = "how long does a refund take"
 _STEP = re.compile(r" - (?P<step>\w+) - STEP_SUCCESS - .* in (?P<time>[\d.]+m?s)")
 
 
@@ -37,8 +42,11 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_HOME", str(DAGSTER_HOME))
     try:
         workspace = open_workspace(load_settings())
-        _provide_input(workspace)
-        print(_summary(workspace, materialize(workspace)))
+        _provide_records(workspace)
+        _provide_documents(workspace)
+        outcome = materialize(workspace)
+        synced = sync(workspace, register_only=False, say=_say)
+        print(_summary(workspace, outcome, synced))
     except EmbeddingAssetsError as error:
         raise SystemExit(f"error: {error.problem}\n       {error.mend}") from None
 
@@ -80,13 +88,29 @@ def materialize(workspace: Workspace) -> Outcome:
     return Outcome((str(days[0]), str(days[-1])), computed, embedded - computed, seconds, log)
 
 
-def _provide_input(workspace: Workspace) -> None:
+def _provide_records(workspace: Workspace) -> None:
     source = Path(workspace.days.source)
     if source.exists() and list_record_files(workspace.days.source):
-        print(f"Keeping the records in {source}.", file=sys.stderr)
+        _say(f"Keeping the records in {source}.")
         return
+    _generate("--out", source / "records.parquet")
+
+
+def _provide_documents(workspace: Workspace) -> None:
+    folder = workspace.library.folder
+    if folder.exists() and list_document_files(folder):
+        _say(f"Keeping the documents in {folder}.")
+        return
+    _generate("--documents", folder)
+
+
+def _generate(*options: object) -> None:
     generator = ROOT / "data" / "generate_data.py"
-    subprocess.run([sys.executable, generator, "--out", source / "records.parquet"], check=True)
+    subprocess.run([sys.executable, generator, *map(str, options)], check=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _stored_vectors(workspace: Workspace) -> int:
@@ -95,7 +119,7 @@ def _stored_vectors(workspace: Workspace) -> int:
     return len(VectorStore(workspace.data_dir / "vectors", workspace.fingerprint, 0))
 
 
-def _summary(workspace: Workspace, outcome: Outcome) -> str:
+def _summary(workspace: Workspace, outcome: Outcome, synced: Synced) -> str:
     version = workspace.registry.version_of(workspace.settings.model.name, workspace.fingerprint)
     rows: list[tuple[object, ...]] = [
         (name, f"{workspace.rows(name):,}", workspace.table(name).folder) for name in PARQUET_ASSETS
@@ -105,15 +129,21 @@ def _summary(workspace: Workspace, outcome: Outcome) -> str:
         for name in DUCKDB_ASSETS
     ]
     vectors = f"{outcome.computed:,} computed, {outcome.reused:,} reused"
+    hits = workspace.library.search.search(QUESTION, k=2)
     return f"""
 {table(("asset", "rows", "where"), rows)}
 
 days       {outcome.days[0]} to {outcome.days[1]}, in {outcome.seconds:.0f} s
 vectors    {vectors}
 model      {version} ({workspace.precision.precision}, fingerprint {workspace.fingerprint[:12]})
+documents  {synced.documents} in {workspace.library.folder}, {synced.to_run} read by this run
 query      {workspace.warehouse.path} (every asset by its name)
 runs       {workspace.settings.tracking_uri}
 log        {outcome.log}
+
+$ embedding-assets search "{QUESTION}" -k 2
+
+{hits_text(hits)}
 
 Look at it:  make ui"""
 

@@ -74,10 +74,6 @@ class StoreLockedError(StoreError):
     """Another process holds the lock of the store and did not release it in time."""
 
 
-class MissingHistoryError(StoreError):
-    """A day inside the history window is neither materialized nor present in the source."""
-
-
 class OutputError(EmbeddingAssetsError):
     """The result cannot be written; nothing was left at the target path."""
 

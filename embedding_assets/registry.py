@@ -3,6 +3,7 @@
 import importlib
 import os
 import socket
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -148,6 +149,14 @@ class Registry:
                 for name, value in record.metrics.items():
                     self.client.log_metric(run.info.run_id, name, value)
                 self.client.set_terminated(run.info.run_id, status)
+
+    def add_file(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a file with a run."""
+        with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            with self._named_errors():
+                self.client.log_artifact(run_id, str(path))
 
     def link(self, run_id: str) -> str:
         """Where a person opens a run: the server's page, or the path of the local page."""

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedding_assets.documents.inventory import DocumentInventory
+from embedding_assets.documents.plan import DocumentState
 from embedding_assets.errors import EmbeddingAssetsError
-from embedding_assets.records.plan import AssetPlan, Plan
+from embedding_assets.records.inventory import Inventory
+from embedding_assets.records.plan import AssetPlan, DayState, Plan
 from embedding_assets.search.similar import Neighbour
 from embedding_assets.settings import PREFIX, Group, Settings
 from embedding_assets.storage.lock import holder
@@ -27,7 +30,11 @@ class Status:
     rows: Mapping[str, int]
     missing: Mapping[str, int]
     stale: Mapping[str, int]
+    blocked: Mapping[str, int]
     quarantined: Mapping[str, int]
+    documents: int
+    quarantined_documents: Mapping[str, str]
+    index: str | None
     vectors: Mapping[str, int]
     locks: Mapping[str, str]
 
@@ -43,8 +50,12 @@ class Redriven:
 
 def status_of(workspace: Workspace) -> Status:
     """What is stored, stale, locked and quarantined; changes nothing."""
-    inventory = workspace.inventory()
-    states = workspace.day_states(inventory)
+    has_records = workspace.has_records
+    inventory = workspace.inventory() if has_records else Inventory()
+    library = workspace.library
+    documents = library.inventory() if library.folder.is_dir() else DocumentInventory()
+    states: list[DayState | DocumentState] = [*library.states(documents)]
+    states += workspace.day_states(inventory) if has_records else []
     return Status(
         data_dir=str(workspace.data_dir),
         schema_version=stored_version(workspace.data_dir),
@@ -54,7 +65,11 @@ def status_of(workspace: Workspace) -> Status:
         rows={asset: workspace.rows(asset) for asset in PARQUET_ASSETS},
         missing=_count(state.asset for state in states if state.state == "missing"),
         stale=_count(state.asset for state in states if state.state == "stale"),
+        blocked=_count(state.asset for state in states if state.state == "blocked"),
         quarantined=_count(row["reason"] for row in _quarantined(workspace)),
+        documents=len(documents.entries),
+        quarantined_documents={row["doc_id"]: row["reason"] for row in library.quarantined()},
+        index=library.served_version(),
         vectors=_stored_vectors(workspace),
         locks={
             lock.stem: found
@@ -72,26 +87,38 @@ def redrive(workspace: Workspace) -> Redriven:
     before = _quarantined(workspace)
     files = {row["source_file"] for row in before}
     workspace.tables.forget_digests("quarantined_records", files)
-    states = workspace.day_states(workspace.inventory(retry=files))
-    days = sorted({state.day.isoformat() for state in states if not state.is_fresh})
+    days = _due(workspace.day_states(workspace.inventory(retry=files)))
     _materialize("record_files,quarantined_records", None)
     if days:
-        _materialize("group:records", f"{days[0]}...{days[-1]}")
+        try:
+            _materialize("group:records", f"{days[0]}...{days[-1]}")
+        except EmbeddingAssetsError:
+            # A blocked day between them fails the run after all the others are made.
+            if _due(workspace.day_states(workspace.inventory())):
+                raise
     return Redriven(len(before), len(_quarantined(workspace)), tuple(days))
+
+
+def _due(states: Iterable[DayState]) -> list[str]:
+    return sorted({state.day.isoformat() for state in states if state.is_due})
 
 
 def plan_text(plan: Plan) -> str:
     """A plan as a table for people."""
     rows = [_plan_row(asset) for asset in plan.assets]
-    head = ("asset", "days: missing", "stale", "fresh", "texts: new", "changed", "unchanged",
-            "deleted", "to embed", "tokens", "seconds")  # fmt: skip
+    head = ("asset", "by", "missing", "stale", "blocked", "fresh", "texts: new", "changed",
+            "unchanged", "deleted", "to embed", "tokens", "seconds")  # fmt: skip
+    blocked = sorted({state.why for state in plan.states if state.state == "blocked"})
     reasons = [
-        f"  {asset.asset}: {why} ({count} {'day' if count == 1 else 'days'})"
+        f"  {asset.asset}: {why}{_how_many(count, asset.partition)}"
         for asset in plan.assets
         for why, count in asset.why.items()
+        if why not in blocked
     ]
-    nothing = "Nothing to do: everything is fresh."
-    return "\n".join([table(head, rows), "", *(["Why:", *reasons] if reasons else [nothing])])
+    lines = ["Why:", *reasons] if reasons else ["Nothing to do."]
+    if blocked:
+        lines += ["Blocked until the file is restored or deleted:", *(f"  {w}" for w in blocked)]
+    return "\n".join([table(head, rows), "", *lines])
 
 
 def status_text(status: Status) -> str:
@@ -107,14 +134,18 @@ def status_text(status: Status) -> str:
         *(f"              {file}: {error}" for file, error in status.unreadable_files.items()),
         "",
         table(
-            ("asset", "rows", "days missing", "days stale"),
-            [(a, f"{n:,}", status.missing.get(a, 0), status.stale.get(a, 0))
+            ("asset", "rows", "missing", "stale", "blocked"),
+            [(a, f"{n:,}", *(count.get(a, 0) for count in
+              (status.missing, status.stale, status.blocked)))
              for a, n in status.rows.items()],
         ),
         "",
         f"vectors       {', '.join(f'{n:,} of {k[:12]}' for k, n in status.vectors.items()) or 0}",
         f"quarantined   {sum(status.quarantined.values()):,} rows",
         *(f"              {count:,} × {reason}" for reason, count in status.quarantined.items()),
+        f"documents     {status.documents:,}, {len(status.quarantined_documents):,} in quarantine",
+        *(f"              {why}" for why in status.quarantined_documents.values()),
+        f"index         {status.index or 'none yet'}",
         f"locks held    {'; '.join(f'{k} by {v}' for k, v in status.locks.items()) or 'none'}",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -186,13 +217,18 @@ def _is_number(text: str) -> bool:
     return text[:1] in "0123456789~-"
 
 
+def _how_many(count: int, partition: str) -> str:
+    return "" if partition == "table" else f" ({count} {partition}{'' if count == 1 else 's'})"
+
+
 def _plan_row(asset: AssetPlan) -> tuple[object, ...]:
-    days = (asset.asset, asset.missing, asset.stale, asset.fresh)
+    counts = (asset.missing, asset.stale, asset.blocked, asset.fresh)
+    days = (asset.asset, asset.partition, *counts)
     texts = asset.texts
     if texts is None:
         return (*days, *[""] * 7)
     changes = (f"{n:,}" for n in (texts.new, texts.changed, texts.unchanged, texts.deleted))
-    if asset.asset != "account_embeddings":
+    if asset.asset == "account_texts":
         return (*days, *changes, "", "", "")
     seconds = "not measured yet" if asset.seconds is None else f"{asset.seconds:,.0f}"
     tokens = f"{'~' if texts.tokens_estimated else ''}{texts.tokens:,}"

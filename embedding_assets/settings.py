@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +23,7 @@ from embedding_assets.errors import SettingsError
 PREFIX = "EMBEDDING_ASSETS_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_CONFIG = Path("embedding_assets.yaml")
+EXACT_UP_TO = 20_000
 
 
 class Group(BaseModel):
@@ -42,6 +43,62 @@ class RecordSettings(Group):
     )
     history_days: int = Field(
         90, ge=1, le=3660, description="Days of history in an account's text, its own day included."
+    )
+
+
+class DocumentSettings(Group):
+    """Where documents come from, how they are read and how they are cut."""
+
+    source: str = Field("data/input/documents", description="Watched folder of the documents.")
+    passwords: tuple[SecretStr, ...] = Field(
+        (), description="Passwords that are tried on encrypted PDFs, as a JSON list."
+    )
+    ocr: bool = Field(
+        True, description="Read scanned pages with Tesseract where that is installed."
+    )
+    chunk_tokens: int | None = Field(
+        None, ge=16, description="Tokens of a chunk at the most; empty: the model's window."
+    )
+    chunk_overlap: int = Field(
+        0, ge=0, description="Tokens that a chunk repeats of the one before it in its section."
+    )
+    workers: int | None = Field(
+        None, ge=1, description="Processes that read files; empty: one per usable core."
+    )
+    file_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="CPU seconds that reading one file may take; four times as much by the clock.",
+    )
+    file_memory_mb: int = Field(
+        2048, ge=128, description="Memory that reading one file may take (MB)."
+    )
+    max_file_mb: int = Field(500, ge=1, description="Larger files are refused (MB).")
+    settle_seconds: float = Field(
+        2.0, ge=0, description="A file changed less than this ago may still be being written (s)."
+    )
+    output: str | None = Field(
+        None,
+        description="Folder of what `ingest` writes; empty: <data_dir>/ingested.",
+    )
+
+
+class SearchSettings(Group):
+    """How documents are searched, and how search is judged."""
+
+    keep_versions: int = Field(
+        3, ge=1, description="Versions of the index that are kept to go back to."
+    )
+    exact_up_to: int = Field(
+        EXACT_UP_TO, ge=0, description="Chunks up to which vectors are searched exactly."
+    )
+    evaluation: str | None = Field(
+        None,
+        description="Folder of labelled queries that `search_evaluation` judges search by; empty: "
+        "none.",
+    )
+    postgres_url: SecretStr | None = Field(
+        None, description="PostgreSQL with pgvector that document vectors are published to."
     )
 
 
@@ -134,10 +191,12 @@ class Settings(BaseSettings):
         protected_namespaces=(),
     )
 
-    data_dir: Annotated[Path, Field(description="Folder of all that is produced.")] = Path(
-        "data/store"
-    )
+    data_dir: Annotated[
+        Path, AfterValidator(Path.expanduser), Field(description="Folder of all that is produced.")
+    ] = Path("data/store")
     records: RecordSettings = RecordSettings()
+    documents: DocumentSettings = DocumentSettings()
+    search: SearchSettings = SearchSettings()
     model: ModelSettings = ModelSettings()
     mlflow: MlflowSettings = MlflowSettings()
     similarity: SimilaritySettings = SimilaritySettings()

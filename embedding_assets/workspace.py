@@ -1,16 +1,23 @@
 """The data folder as the settings name it: every table, the model and the registry in one place."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.aside import aside
-from embedding_assets.embedding.encoder import Counts, Encoder
+from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA, without_documents
+from embedding_assets.documents.plan import DOCUMENT_ASSETS
+from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_schema
+from embedding_assets.documents.table import CHUNK_SCHEMA, DOCUMENT_SCHEMA
+from embedding_assets.embedding.encoder import Counts, Encoder, Vectors
 from embedding_assets.embedding.first_use import remember, require_unchanged
 from embedding_assets.embedding.model import (
     ModelFiles,
@@ -19,28 +26,57 @@ from embedding_assets.embedding.model import (
     resolve_model,
 )
 from embedding_assets.embedding.precision import PrecisionReport, pin
-from embedding_assets.embedding.store import VectorStore
-from embedding_assets.errors import ModelChangedError, NotFoundError
+from embedding_assets.embedding.store import VectorStore, text_keys
+from embedding_assets.errors import (
+    InputNotFoundError,
+    ModelChangedError,
+    NotFoundError,
+    SettingsError,
+)
+from embedding_assets.library import Library, index_folder
 from embedding_assets.memory import require_address_space
+from embedding_assets.quality.table import EVALUATION_SCHEMA
+from embedding_assets.records.blocked import Blocked, blocked_days
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
-from embedding_assets.records.days import RecordDays
+from embedding_assets.records.days import DayTables, RecordDays
 from embedding_assets.records.embed import embedding_schema, wide_schema
+from embedding_assets.records.forgotten import forgotten_ids, without_accounts
 from embedding_assets.records.inventory import INVENTORY_SCHEMA, Inventory, take_inventory
 from embedding_assets.records.latest import item_schema
-from embedding_assets.records.plan import DayState, DayTables, Plan, day_states, make_plan
-from embedding_assets.records.source import RAW_SCHEMA
+from embedding_assets.records.plan import (
+    DayState,
+    Derived,
+    Plan,
+    StoredRecords,
+    day_states,
+    make_plan,
+)
+from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
 from embedding_assets.search.exact import nearest
-from embedding_assets.search.similar import Neighbour, matrix_of, neighbours, similar_schema
+from embedding_assets.search.similar import (
+    Neighbour,
+    matrix_of,
+    neighbours,
+    similar_digest,
+    similar_schema,
+)
+from embedding_assets.search.snapshots import Tombstones
 from embedding_assets.settings import Settings
 from embedding_assets.storage.files import published
+from embedding_assets.storage.guard import OPEN, Guard
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.tables import DuckTables
 from embedding_assets.storage.version import ensure_store
 from embedding_assets.storage.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from embedding_assets.search.postgres_server import PostgresTarget
+
 DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
+ACCOUNT_ASSETS = (*DAY_ASSETS, "latest_account_embeddings", "item_embeddings")
+"""Parquet assets that hold, or count, what accounts did."""
 
 _EMPTY_DIMENSION = 1
 PARQUET_ASSETS: dict[str, pa.Schema] = {
@@ -51,6 +87,12 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "account_embeddings": embedding_schema(_EMPTY_DIMENSION),
     "latest_account_embeddings": wide_schema(_EMPTY_DIMENSION),
     "item_embeddings": item_schema(_EMPTY_DIMENSION),
+    "document_files": DOCUMENT_INVENTORY_SCHEMA,
+    "documents": DOCUMENT_SCHEMA,
+    "quarantined_documents": QUARANTINED_DOCUMENT_SCHEMA,
+    "doc_chunks": CHUNK_SCHEMA,
+    "doc_vectors": vector_schema(_EMPTY_DIMENSION),
+    "search_evaluation": EVALUATION_SCHEMA,
 }
 """Assets kept as Parquet, with the columns that the warehouse shows before any is made."""
 
@@ -66,13 +108,18 @@ class Workspace:
     """What the settings name, opened when it is first used."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.data_dir = settings.data_dir
+        self.data_dir = settings.data_dir.expanduser()
+        self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        self.forgotten_accounts = Tombstones(self.data_dir / "forgotten" / "accounts.json")
+        forgotten_documents = Tombstones(index_folder(self.data_dir) / "tombstones.json")
+        self._accounts = Guard(self.forgotten_accounts, without_accounts)
+        self._documents = Guard(forgotten_documents, without_documents, by_key=True)
         self.days = RecordDays(
-            settings.records.source,
+            os.path.expanduser(settings.records.source),
             settings.records.start_date,
             settings.records.history_days,
             settings.storage.query_memory_mb,
+            self._accounts.ids,
         )
 
     def ensure(self) -> "Workspace":
@@ -90,15 +137,18 @@ class Workspace:
         return self.data_dir / "assets"
 
     def table(self, asset: str) -> ParquetTable:
-        """The Parquet files of an asset."""
-        return ParquetTable.at(self.assets_dir / asset)
+        """The Parquet files of an asset; what was forgotten cannot be written to them."""
+        guard = self._accounts if asset in ACCOUNT_ASSETS else OPEN
+        if asset in (*DOCUMENT_ASSETS, "document_files", "quarantined_documents"):
+            guard = self._documents
+        return ParquetTable.at(self.assets_dir / asset, guard)
 
     @cached_property
     def tables(self) -> DuckTables:
         """The assets kept in DuckDB, as writers see them."""
         storage = self.settings.storage
         return DuckTables.below(
-            self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb
+            self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb, self._accounts
         )
 
     def table_rows(self, asset: str) -> pa.Table:
@@ -121,6 +171,41 @@ class Workspace:
         uri = self.settings.tracking_uri
         return Registry(uri, self.settings.mlflow.experiment, self.data_dir)
 
+    @cached_property
+    def library(self) -> Library:
+        """The documents of the watched folder."""
+        return Library(self)
+
+    @property
+    def postgres(self) -> "PostgresTarget":
+        """Where document vectors are published.
+
+        Raises SettingsError when the settings name no database.
+        """
+        from embedding_assets.search.postgres_server import PostgresTarget
+
+        url = self.settings.search.postgres_url
+        if url is None:
+            raise SettingsError(
+                "search.postgres_url is not set, so that there is no database to publish to.",
+                "Set it to postgresql://user:password@host/database of a server with pgvector.",
+            )
+        return PostgresTarget(url.get_secret_value())
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """The labelled queries that search is judged by.
+
+        Raises SettingsError when the settings name none.
+        """
+        folder = self.settings.search.evaluation
+        if folder is None:
+            raise SettingsError(
+                "search.evaluation is not set, so that there is nothing to judge search by.",
+                "Name a folder with labelled queries: corpus.jsonl, queries.jsonl and qrels.tsv.",
+            )
+        return Path(folder).expanduser()
+
     @property
     def day_tables(self) -> DayTables:
         """The stored day partitions of records."""
@@ -137,14 +222,54 @@ class Workspace:
         memory = self.settings.storage.query_memory_mb
         return take_inventory(self.days.source, self.stored_inventory, memory, retry)
 
+    def blocked(self, inventory: Inventory, wanted: Iterable[date]) -> Blocked:
+        """Which days a run could not make as they should be, because of an unreadable file."""
+        return blocked_days(self.days, self.day_tables, inventory, wanted)
+
     def day_states(self, inventory: Inventory) -> list[DayState]:
-        """For each day and asset: missing, stale or fresh, and why."""
+        """For each day and asset: missing, stale, blocked or fresh, and why."""
         return day_states(self.days, self.day_tables, inventory, self.known_fingerprint)
 
     def plan(self) -> Plan:
-        """What a run over all days with records would do and cost; changes nothing."""
+        """What a run over all days with records, and over all documents, would do and cost;
+        changes nothing and waits for no writer."""
+        if not self.has_records and self.library.folder.is_dir():
+            return Plan(tuple(self.library.plan()), ())
         vectors = self.vectors if self.known_fingerprint else None
-        return make_plan(self.days, self.day_tables, self.inventory(), vectors, self.count_tokens)
+        stored, inventory = self._stored_records(), self.inventory()
+        made = make_plan(self.days, stored, inventory, vectors, self.count_tokens)
+        return Plan((*made.assets, *self.library.plan()), made.states)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether records are used here: their source exists, or something of them is stored."""
+        try:
+            list_record_files(self.days.source)
+        except InputNotFoundError:
+            return self.table("record_files").footer() is not None
+        return True
+
+    def _stored_records(self) -> StoredRecords:
+        top = self.settings.similarity.top
+        sources = {
+            "similar_accounts": "latest_account_embeddings", "similar_items": "item_embeddings",
+        }  # fmt: skip
+        return StoredRecords(
+            days=self.day_tables,
+            files=self.table("record_files"),
+            quarantine={f.key: f for f in self.warehouse.footers("quarantined_records") if f.key},
+            latest=self.table("latest_account_embeddings"),
+            items=self.table("item_embeddings"),
+            derived=tuple(
+                Derived(
+                    asset=asset,
+                    source=source,
+                    stored=next(iter(self.warehouse.footers(asset)), None),
+                    digest=lambda digest: similar_digest(digest, top),
+                )
+                for asset, source in sources.items()
+            ),
+        )
 
     def count_tokens(self, texts: Sequence[str]) -> Counts:
         """int32 [n]: the tokens of each text, counted without loading the model's weights."""
@@ -165,7 +290,11 @@ class Workspace:
         Raises NotFoundError when the account has no embedding.
         """
         table = self.table("latest_account_embeddings")
+        texts = table.dataset().to_table(columns=["text_for_embedding"])["text_for_embedding"]
         with matrix_of(table, "account_id") as (ids, vectors):
+            if len(hidden := forgotten_ids(ids, self.days.forgotten())):
+                kept = np.flatnonzero(~pc.is_in(ids, value_set=hidden).to_numpy(False))
+                ids, texts, vectors = ids.take(kept), texts.take(kept), vectors[kept]
             row = pc.index(ids, account).as_py()
             if row < 0:
                 raise NotFoundError(
@@ -173,16 +302,34 @@ class Workspace:
                     "Check the id, or materialize its days first.",
                 )
             found = nearest(np.asarray(vectors[row : row + 1]), vectors, top + 1)
-        texts = table.dataset().to_table(columns=["text_for_embedding"])["text_for_embedding"]
         return neighbours(found, ids, texts, top, without=row)
 
     def similar_items(self, text: str, top: int) -> list[Neighbour]:
-        """The `top` items most similar to any text, exact."""
-        query = self.vectors.encode([text], self.encoder).encoding.vectors
-        with matrix_of(self.table("item_embeddings"), "item_description") as (ids, vectors):
-            found = nearest(query, vectors, top + 1)
+        """The `top` items most similar to any text, exact; nothing is stored.
+
+        Raises NotFoundError while no item is embedded, ModelChangedError when another model than
+        the configured one embedded them.
+        """
+        table = self.table("item_embeddings")
+        with matrix_of(table, "item_description") as (ids, vectors):
+            footer = table.footer()
+            if not len(ids):
+                return []
+            if footer and footer.stats.get("fingerprint") != self.fingerprint:
+                raise ModelChangedError(
+                    f"The vectors in {table.folder} were made by another model than "
+                    f"{self.settings.model.name}, which the settings name.",
+                    "Materialize item_embeddings, or set the model back.",
+                )
+            found = nearest(self.vector_of(text), vectors, top + 1)
         row = pc.index(ids, text).as_py()
         return neighbours(found, ids, pa.chunked_array([ids]), top, without=row)
+
+    def vector_of(self, text: str) -> Vectors:
+        """float32 [1, d]: the vector of a text, as it is stored or else computed; a query leaves
+        nothing in the store."""
+        stored, known = self.vectors.get(text_keys([text], self.fingerprint))
+        return known.vectors if stored[0] else self.encoder.encode([text]).vectors
 
     @property
     def models_dir(self) -> Path:

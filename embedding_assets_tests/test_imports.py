@@ -7,7 +7,7 @@ import embedding_assets
 from embedding_assets_tests.storage import processes
 
 ROOT = Path(embedding_assets.__file__).parent
-CORE = ("embedding", "records", "search", "storage")
+CORE = ("documents", "embedding", "quality", "records", "search", "storage")
 HEAVY = {"dagster", "mlflow", "fastapi", "torch", "transformers", "sentence_transformers"}
 
 

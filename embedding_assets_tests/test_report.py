@@ -1,6 +1,7 @@
 from datetime import date
 
-from embedding_assets.records.plan import AssetPlan, DayState, Plan, TextChanges
+from embedding_assets.records.cost import TextChanges
+from embedding_assets.records.plan import AssetPlan, DayState, Plan
 from embedding_assets.report import (
     Redriven,
     Status,
@@ -25,7 +26,11 @@ STATUS = Status(
     rows={"raw_records": 12_345},
     missing={"raw_records": 2},
     stale={},
+    blocked={"raw_records": 1},
     quarantined={"account_id is empty": 1_000, "it lies in the future": 1},
+    documents=4,
+    quarantined_documents={"bad.pdf": "bad.pdf has no byte."},
+    index="20260301T000000Z-abc",
     vectors={"f" * 64: 12_000},
     locks={"tables": "process 7 on here"},
 )
@@ -49,14 +54,42 @@ def test_a_plan_shows_days_texts_cost_and_reasons():
     texts = TextChanges(1, 2, 3_000, 4, to_embed=2, tokens=5_000, tokens_estimated=True)
     text = plan_text(plan(texts, 61.4, {"texts or model changed": 2}))
     assert text.splitlines()[1].split() == [
-        "account_embeddings", "1", "2", "3", "1", "2", "3,000", "4", "2", "~5,000", "61",
+        "account_embeddings", "day", "1", "2", "0", "3", "1", "2", "3,000", "4", "2", "~5,000",
+        "61",
     ]  # fmt: skip
     assert "account_embeddings: texts or model changed (2 days)" in text
 
 
 def test_a_plan_without_a_measured_speed_or_without_work_says_so():
     assert "not measured yet" in plan_text(plan(TextChanges(1, to_embed=1)))
-    assert "Nothing to do: everything is fresh." in plan_text(plan(TextChanges(), 0.0))
+    assert plan_text(plan(TextChanges(), 0.0)).endswith("\nNothing to do.")
+
+
+def test_a_plan_names_the_table_the_files_and_what_blocks_days_once():
+    blocked = "b.parquet cannot be read now"
+    assets = (
+        AssetPlan("similar_items", 0, 1, 0, {"item_embeddings will change": 1}, partition="table"),
+        AssetPlan("quarantined_records", 1, 0, 2, {"never looked at": 1}, partition="file"),
+        AssetPlan("raw_records", 0, 0, 3, {blocked: 1}, blocked=1),
+        AssetPlan("cleaned_records", 0, 0, 3, {blocked: 1}, blocked=1),
+    )
+    states = [DayState(a.asset, date(2025, 3, 1), "blocked", blocked) for a in assets[2:]]
+    lines = plan_text(Plan(assets, tuple(states))).splitlines()
+    assert [line.split() for line in lines[1:5]] == [
+        ["similar_items", "table", "0", "1", "0", "0"],
+        ["quarantined_records", "file", "1", "0", "0", "2"],
+        ["raw_records", "day", "0", "0", "1", "3"],
+        ["cleaned_records", "day", "0", "0", "1", "3"],
+    ]
+    assert lines[6:] == [
+        "Why:",
+        "  similar_items: item_embeddings will change",
+        "  quarantined_records: never looked at (1 file)",
+        "Blocked until the file is restored or deleted:",
+        "  b.parquet cannot be read now",
+    ]
+    only = plan_text(Plan(assets[2:], tuple(states)))
+    assert "Nothing to do.\nBlocked until" in only
 
 
 def test_a_status_shows_what_a_person_would_look_for():
@@ -74,8 +107,13 @@ def test_a_status_shows_what_a_person_would_look_for():
         assert line in lines
 
 
+def test_a_status_counts_missing_stale_and_blocked_days_by_asset():
+    [row] = [line for line in status_text(STATUS).splitlines() if line.startswith("raw_records")]
+    assert row.split() == ["raw_records", "12,345", "2", "0", "1"]
+
+
 def test_a_status_of_nothing_is_readable_too():
-    empty = Status("d", None, None, 0, {}, {}, {}, {}, {}, {}, {})
+    empty = Status("d", None, None, 0, {}, {}, {}, {}, {}, {}, 0, {}, None, {}, {})
     text = status_text(empty)
     assert "live model    none yet" in text
     assert "locks held    none" in text

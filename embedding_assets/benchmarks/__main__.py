@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from embedding_assets.benchmarks import embed
+from embedding_assets.benchmarks import documents, embed, search
 from embedding_assets.errors import EmbeddingAssetsError
 
 
@@ -12,6 +12,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m embedding_assets.benchmarks")
     benchmarks = parser.add_subparsers(required=True, metavar="NAME")
     embed.add_options(benchmarks.add_parser("embed", help=embed.__doc__))
+    search.add_options(benchmarks.add_parser("search", help=search.__doc__))
+    documents.add_options(benchmarks.add_parser("documents", help=documents.__doc__))
     options = parser.parse_args(arguments)
     try:
         options.run(options)

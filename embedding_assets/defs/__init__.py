@@ -1,8 +1,12 @@
 """The Dagster door: when things are computed, and where they are stored."""
 
+import os
 import warnings
 
 import dagster as dg
+
+# Events of many partitions are then stored together, where the storage can do that.
+os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
 
 # Beta features in use, each named; anything else still warns.
 for _message in (

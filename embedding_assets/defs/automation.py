@@ -26,6 +26,7 @@ _UNFINISHED = [
 ]  # fmt: skip
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
+_NO_RECORDS = "The source of records, {}, does not exist."
 _log = structlog.get_logger()
 _automation = load_settings().automation
 
@@ -68,23 +69,23 @@ def backfill_records(
     """Hourly: one run over all missing and stale days of the last `automation.lookback_days`.
 
     The run covers the first to the last of them; days in between that are fresh cost nothing.
+    Days that a broken file blocks ask for no run.
     """
     if _is_busy(context.instance):
         return dg.SkipReason("A records run is queued or running.")
     opened = workspace.open()
+    if not opened.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
     today = context.scheduled_execution_time.astimezone(UTC).date()
     first = today - timedelta(days=opened.settings.automation.lookback_days - 1)
     states = opened.day_states(opened.inventory())
-    wanted = sorted({state.day for state in states if not state.is_fresh and state.day >= first})
+    due = [state for state in states if state.is_due and state.day >= first]
+    wanted = sorted({state.day for state in due})
     if not wanted:
-        return dg.SkipReason(f"Every day since {first} that has records is fresh.")
-    reasons = sorted(
-        {
-            f"{state.asset} {state.state}"
-            for state in states
-            if state.day in wanted and not state.is_fresh
-        }
-    )
+        blocked = {s.day for s in states if s.state == "blocked" and s.day >= first}
+        which = f" ({len(blocked)} blocked by unreadable files)" if blocked else ""
+        return dg.SkipReason(f"No day since {first} is missing or stale{which}.")
+    reasons = sorted({f"{state.asset} {state.state}" for state in due})
     context.log.info(f"{len(wanted)} days to refresh: {', '.join(reasons)}")
     return range_request(wanted[0], wanted[-1])
 
@@ -107,8 +108,13 @@ def record_files_changed(
     context: dg.SensorEvaluationContext, workspace: WorkspaceResource
 ) -> dg.SensorResult | dg.SkipReason:
     """New, changed and removed record files make the days they touch, and the later days that look
-    back on them, fresh again: in one run, in which days that did not change cost nothing."""
+    back on them, fresh again: in one run, in which days that did not change cost nothing.
+
+    Days that a broken file blocks ask for no run until it is restored, rewritten or deleted.
+    """
     opened = workspace.open()
+    if not opened.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
     seen = _signature(opened)
     if seen == context.cursor:
         return dg.SkipReason("No record file has changed.")
@@ -141,7 +147,9 @@ def requests_for_change(
     workspace: Workspace, before: Inventory, now: Inventory, key: str
 ) -> list[dg.RunRequest]:
     """The runs that a change of the record files asks for: one at the most."""
-    changed = sorted(day for day in now.changed_days(before) if day in workspace.days.range)
+    freed = before.unreadable_days.keys() - now.unreadable_days.keys()
+    touched = {day for day in now.changed_days(before) | freed if day in workspace.days.range}
+    changed = sorted(touched - workspace.blocked(now, touched).days.keys())
     if changed:
         looking_back = changed[-1] + timedelta(days=workspace.days.history_days - 1)
         with_records = [day for day in now.days() if changed[-1] <= day <= looking_back]

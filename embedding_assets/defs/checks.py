@@ -5,12 +5,12 @@ looks at just the days of its run.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embedding_assets.defs.records import (
     account_embeddings,
@@ -19,16 +19,52 @@ from embedding_assets.defs.records import (
     item_embeddings,
     latest_account_embeddings,
     quarantined_records,
+    raw_records,
 )
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.embedding.store import text_keys
 from embedding_assets.records.clean import failures, record_schema
 from embedding_assets.records.embed import wide_schema
+from embedding_assets.records.inventory import require_readable
+from embedding_assets.records.quarantine import FORGOTTEN_ROWS, of_no_day
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer
 
 _BATCH_ROWS = 16_384
 _UNIT_TOLERANCE = 1e-4
+
+
+@dg.asset_check(asset=raw_records)
+def raw_records_readable(
+    context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource
+) -> dg.AssetCheckResult:
+    """Every day of the run could be made from its files.
+
+    Raises UnreadableInputError, so that a run which was asked for days that a broken file blocks
+    ends as failed and is told of, after it has made all other days; the blocked ones keep the
+    rows they had.
+    """
+    opened = workspace.open()
+    table = opened.table("raw_records")
+    days = _asked(context, table)
+    require_readable(days, opened.blocked(opened.inventory(), days).days)
+    return _result(True, days=len(days))
+
+
+@dg.asset_check(asset=account_texts)
+def account_texts_whole_history(
+    context: dg.AssetCheckExecutionContext,
+    account_texts: ParquetTable,
+    workspace: WorkspaceResource,
+) -> dg.AssetCheckResult:
+    """Every day of the run has its history: no text was drawn from records with a gap.
+
+    Raises UnreadableInputError as `raw_records_readable` does.
+    """
+    opened = workspace.open()
+    days = _asked(context, account_texts)
+    require_readable(days, opened.blocked(opened.inventory(), days).histories)
+    return _result(True, days=len(days))
 
 
 @dg.asset_check(asset=cleaned_records, blocking=True)
@@ -67,15 +103,18 @@ def cleaned_records_complete(
 def quarantined_records_complete(
     quarantined_records: pa.Table, workspace: WorkspaceResource
 ) -> dg.AssetCheckResult:
-    """Every row that belongs to no day is in quarantine."""
+    """Every row that belongs to no day is in quarantine, or was left out as its account is
+    forgotten."""
     opened = workspace.open()
     entries = [entry for entry in opened.stored_inventory.entries if not entry.error]
     expected = sum(entry.rows for entry in entries if entry.day not in opened.days.range)
-    of_no_day = pc.match_substring(quarantined_records["reason"], "feature_timestamp")
-    found = pc.sum(of_no_day).as_py() or 0
+    slices = opened.warehouse.footers("quarantined_records")
+    forgotten = sum(int(footer.stats.get(FORGOTTEN_ROWS, 0)) for footer in slices)
+    found = of_no_day(quarantined_records)
     reasons = quarantined_records["reason"].value_counts().to_pylist()
     return _result(
-        found == expected, expected=expected, found=found, rows=len(quarantined_records),
+        found + forgotten == expected, expected=expected, found=found, forgotten=forgotten,
+        rows=len(quarantined_records),
         reasons={each["values"]: each["counts"] for each in reasons},
     )  # fmt: skip
 
@@ -170,6 +209,13 @@ def latest_account_embeddings_layout(
     return _result(passed, accounts=len(accounts), twice=twice, columns=len(expected))
 
 
+def _asked(context: dg.AssetCheckExecutionContext, table: ParquetTable) -> list[date]:
+    """The days of the run; all stored days when a check is run by itself."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return sorted(map(date.fromisoformat, context.partition_keys))
+    return sorted(map(date.fromisoformat, table.keys()))
+
+
 def _days(context: dg.AssetCheckExecutionContext, table: ParquetTable) -> list[str]:
     """The stored days of the run; all stored days when a check is run by itself."""
     if context.has_partition_key or context.has_partition_key_range:
@@ -180,9 +226,9 @@ def _days(context: dg.AssetCheckExecutionContext, table: ParquetTable) -> list[s
 def _batches(
     table: ParquetTable, keys: list[str] | None, columns: list[str]
 ) -> Iterator[pa.RecordBatch]:
-    if keys == []:
-        return
-    yield from table.batches(keys, _BATCH_ROWS, columns)
+    # One day at a time: after a change of model, vectors of different length stand side by side.
+    for each in [None] if keys is None else [[key] for key in keys]:
+        yield from table.batches(each, _BATCH_ROWS, columns)
 
 
 def _accounted(footer: Footer) -> int:

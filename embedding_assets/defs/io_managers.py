@@ -1,5 +1,6 @@
 """How slices of assets reach the disk: as Parquet files and as DuckDB tables."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,8 @@ from embedding_assets.defs.resources import configured_workspace
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, Written
 from embedding_assets.workspace import Workspace
+
+_MOST_DESCRIBED = 100
 
 
 class SliceIOManager(dg.ConfigurableIOManager):
@@ -22,8 +25,12 @@ class SliceIOManager(dg.ConfigurableIOManager):
         """Write each slice, describe it in its materialization, and publish the warehouse."""
         workspace = configured_workspace()
         written = []
-        for part in [obj] if isinstance(obj, Slice) else obj:
-            written.append(self.write(workspace, context, part))
+        slices = Slices([obj]) if isinstance(obj, Slice) else obj
+        for one in self.write(workspace, context, slices):
+            written.append(one)
+            # Dagster reads all partition keys for each one described: dear where they are many.
+            if slices.small and (not one.replaced or len(written) > _MOST_DESCRIBED):
+                continue
             if context.has_asset_partitions:
                 _describe_partition(context, written[-1])
         if not context.has_asset_partitions:
@@ -31,17 +38,25 @@ class SliceIOManager(dg.ConfigurableIOManager):
             context.add_output_metadata(_numbers(list(last.values())))
         workspace.warehouse.publish()
 
-    def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
-        """Replace one slice of the asset, or find that it holds the same already."""
+    def write(
+        self, workspace: Workspace, context: dg.OutputContext, slices: Slices
+    ) -> Iterator[Written]:
+        """Replace each slice of the asset, or find that it holds the same already."""
         raise NotImplementedError
 
 
 class ParquetIOManager(SliceIOManager):
     """One Parquet file per partition; inputs are the lazily read table."""
 
-    def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
-        """Replace one partition's file."""
-        return workspace.table(context.asset_key.path[-1]).write(part)
+    def write(
+        self, workspace: Workspace, context: dg.OutputContext, slices: Slices
+    ) -> Iterator[Written]:
+        """Replace each partition's file."""
+        table = workspace.table(context.asset_key.path[-1])
+        for part in slices:
+            yield table.write(part, settle=not slices.small)
+        if slices.small:
+            table.settle()
 
     def load_input(self, context: dg.InputContext) -> ParquetTable:
         """The table; its rows are read when they are asked for."""
@@ -54,10 +69,13 @@ class DuckDBIOManager(SliceIOManager):
     The asset's metadata `slice_column` names the column that holds a slice's key.
     """
 
-    def write(self, workspace: Workspace, context: dg.OutputContext, part: Slice) -> Written:
-        """Replace one slice of the table in a transaction."""
+    def write(
+        self, workspace: Workspace, context: dg.OutputContext, slices: Slices
+    ) -> Iterator[Written]:
+        """Replace each slice of the table in a transaction."""
         column = (context.definition_metadata or {}).get("slice_column")
-        return workspace.tables.write(context.asset_key.path[-1], part, column)
+        for part in slices:
+            yield workspace.tables.write(context.asset_key.path[-1], part, column)
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """All rows of the table."""
@@ -67,7 +85,7 @@ class DuckDBIOManager(SliceIOManager):
 def _describe_partition(context: dg.OutputContext, written: Written) -> None:
     """Attach the numbers of a slice to the materialization of its own partition."""
     metadata = _numbers([written])
-    context.step_context.add_asset_metadata(metadata, partition_key=written.footer.key)
+    context.step_context.add_asset_metadata(metadata, context.asset_key, written.footer.key)
 
 
 def _numbers(written: list[Written]) -> dict[str, Any]:

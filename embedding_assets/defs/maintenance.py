@@ -3,7 +3,7 @@
 import dagster as dg
 
 from embedding_assets.defs.resources import WorkspaceResource
-from embedding_assets.embedding.store import keep_within_budget
+from embedding_assets.embedding.upkeep import keep_within_budget
 
 
 @dg.asset(group_name="maintenance", kinds={"parquet"})

@@ -1,4 +1,4 @@
-"""The days that record assets are cut into, and how a day looks back on its history."""
+"""What assets are cut into: records by day, which looks back on its history; documents by id."""
 
 import dagster as dg
 
@@ -15,3 +15,6 @@ history_window = dg.TimeWindowPartitionMapping(
     start_offset=1 - _records.history_days, allow_nonexistent_upstream_partitions=True
 )
 """A day's account texts are drawn from the clean records of `records.history_days` days."""
+
+doc_ids = dg.DynamicPartitionsDefinition(name="doc_id")
+"""The documents of the watched folder, kept by the sensor and `embedding-assets documents sync`."""

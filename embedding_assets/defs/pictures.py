@@ -123,5 +123,10 @@ def _figure(width: float, height: float) -> "Figure":
 def _markdown(figure: "Figure", title: str) -> dg.MarkdownMetadataValue:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
-    data = base64.b64encode(picture.getvalue()).decode()
+    return markdown_picture(picture.getvalue(), title)
+
+
+def markdown_picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG as metadata that Dagster shows as a picture."""
+    data = base64.b64encode(png).decode()
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{data})")

@@ -1,4 +1,4 @@
-"""What every record asset has in common."""
+"""What the assets of a group have in common."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,32 @@ def record_asset(
     schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """An asset of the records group: its store, its columns, one run for many partitions."""
+    return _asset("records", schema, store, **options)
+
+
+def document_asset(
+    schema: pa.Schema, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of the documents group, kept as Parquet: its columns, one run for many documents."""
+    return _asset("documents", schema, "parquet", **options)
+
+
+def _asset(
+    group: str, schema: pa.Schema, store: str, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
-        group_name="records",
+        group_name=group,
         io_manager_key=store,
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={store, *options.pop("kinds", ())},
-        metadata={"dagster/column_schema": _columns(schema), **options.pop("metadata", {})},
+        metadata={"dagster/column_schema": columns(schema), **options.pop("metadata", {})},
         **options,
     )
     return decorator
 
 
-def _columns(schema: pa.Schema) -> dg.TableSchema:
+def columns(schema: pa.Schema) -> dg.TableSchema:
+    """The columns as Dagster shows them."""
     names = {"embedding_0": "embedding_0 … embedding_N"}
     kinds = {"embedding": "list<float>[N]"}
     return dg.TableSchema(

@@ -1,14 +1,16 @@
 """Order records to account embeddings: the assets, by day and over all days."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 
 import dagster as dg
 
 from embedding_assets.defs.partitions import days, history_window
-from embedding_assets.defs.pictures import cuisine_map, length_histogram
+from embedding_assets.defs.pictures import cuisine_map
 from embedding_assets.defs.policy import record_asset
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.vector_runs import logged_vectors
+from embedding_assets.records.blocked import unblocked
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
 from embedding_assets.records.days import clean_slices, embedding_slices, raw_slices, text_slices
 from embedding_assets.records.inventory import INVENTORY_SCHEMA
@@ -20,11 +22,6 @@ from embedding_assets.search.similar import similar_schema, similar_slice
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, table_slice
 from embedding_assets.workspace import PARQUET_ASSETS, Workspace
-
-_SUMMED = (
-    "texts", "tokens", "reused", "computed", "computed_tokens", "windowed", "truncated_tokens",
-    "seconds",
-)  # fmt: skip
 
 
 @record_asset(INVENTORY_SCHEMA, "parquet")
@@ -48,10 +45,15 @@ def record_files(workspace: WorkspaceResource) -> Slice:
 def raw_records(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Slices:
     """The rows of all record files by UTC day of `feature_timestamp`, text as it stands.
 
-    Rows that belong to no day are in `quarantined_records`.
+    Rows that belong to no day are in `quarantined_records`. A day of which a file cannot be read
+    keeps the rows it had, marked as blocked, while the other days are made; the check
+    `raw_records_readable` then fails the run.
     """
     opened = workspace.open()
-    return Slices(raw_slices(opened.days, opened.inventory(), context.partition_keys))
+    inventory = opened.inventory()
+    blocked = _marked(context, opened.blocked(inventory, _dates(context)).days)
+    keys = unblocked(context.partition_keys, blocked)
+    return Slices(raw_slices(opened.days, inventory, keys))
 
 
 @record_asset(
@@ -77,7 +79,10 @@ def cleaned_records(
 ) -> Slices:
     """Valid records: Unicode and white space normalized, instants in UTC, cuisines as a list,
     duplicates dropped."""
-    return Slices(clean_slices(workspace.open().days, raw_records, context.partition_keys))
+    opened = workspace.open()
+    blocked = _marked(context, opened.blocked(opened.inventory(), _dates(context)).days)
+    keys = unblocked(context.partition_keys, blocked, raw_records)
+    return Slices(clean_slices(opened.days, raw_records, keys))
 
 
 @record_asset(
@@ -90,10 +95,17 @@ def account_texts(
     context: dg.AssetExecutionContext, cleaned_records: ParquetTable, workspace: WorkspaceResource
 ) -> Slices:
     """One text per account with an order on the day, drawn from its history up to that day:
-    distinct items, vendors and cuisines in first-seen order."""
+    distinct items, vendors and cuisines in first-seen order.
+
+    A blocked day of the history counts with the rows that are stored of it. Where none are, the
+    text is not made: `account_texts_whole_history` then fails the run after the other days.
+    """
     opened = workspace.open()
     inventory = opened.inventory()
-    return Slices(text_slices(opened.days, cleaned_records, inventory, context.partition_keys))
+    blocked = opened.blocked(inventory, _dates(context))
+    _marked(context, blocked.texts)
+    keys = unblocked(context.partition_keys, blocked.histories)
+    return Slices(text_slices(opened.days, opened.day_tables, inventory, keys))
 
 
 @record_asset(
@@ -108,9 +120,10 @@ def account_embeddings(
     in windows and pooled by token count, so nothing is cut.
     """
     opened = workspace.open()
-    keys = sorted(context.partition_keys)
+    blocked = _marked(context, opened.blocked(opened.inventory(), _dates(context)).texts)
+    keys = unblocked(context.partition_keys, blocked, account_texts)
     slices = embedding_slices(account_texts, keys, opened.encoder, opened.vectors)
-    return Slices(_logged(context, opened, slices))
+    return Slices(logged_vectors(context, opened, slices))
 
 
 @record_asset(PARQUET_ASSETS["latest_account_embeddings"], "parquet", kinds={"mlflow"})
@@ -138,9 +151,10 @@ def item_embeddings(
     memory = opened.settings.storage.query_memory_mb
 
     def now() -> Slice:
-        return item_slice(cleaned_records, opened.encoder, opened.vectors, memory)
+        forgotten = opened.days.forgotten
+        return item_slice(cleaned_records, opened.encoder, opened.vectors, memory, forgotten)
 
-    return Slices(_logged(context, opened, _until_settled(now)))
+    return Slices(logged_vectors(context, opened, _until_settled(now)))
 
 
 @record_asset(similar_schema("account_id"), "duckdb")
@@ -161,34 +175,11 @@ def similar_items(item_embeddings: ParquetTable, workspace: WorkspaceResource) -
     return Slices(_until_settled(lambda: similar_slice(item_embeddings, "item_description", top)))
 
 
-def _logged(
-    context: dg.AssetExecutionContext, workspace: Workspace, slices: Iterable[Slice]
-) -> Iterator[Slice]:
-    """The same slices; what they cost becomes one MLflow run, which the materialization links."""
-    version = workspace.model_version
-    asset = context.asset_key.path[-1]
-    tags = {"dagster_run_id": context.run.run_id}
-    with workspace.registry.vector_run(asset, version, _model_settings(workspace), tags) as run:
-        context.add_asset_metadata(
-            {"model": str(version), "mlflow_run": dg.MetadataValue.url(run.link)}
-        )
-        table = workspace.table(asset)
-        for part in slices:
-            yield part
-            run.add({name: part.stats[name] for name in _SUMMED if name in part.stats})
-            stored = table.footer(part.key)
-            run.add({"rows": stored.rows if stored else 0})
-        window = workspace.model.window
-        context.add_asset_metadata(
-            {"text_lengths": length_histogram(table, _keys(context), window)}
-        )
-
-
 def _mapped(
     context: dg.AssetExecutionContext, workspace: Workspace, slices: Iterable[Slice]
 ) -> Iterator[Slice]:
     """The slices, logged; afterwards the materialization shows a map of what is stored."""
-    yield from _logged(context, workspace, slices)
+    yield from logged_vectors(context, workspace, slices)
     table = workspace.table("latest_account_embeddings")
     context.add_asset_metadata({"map": cuisine_map(table, "account_id")})
 
@@ -203,16 +194,13 @@ def _until_settled(now: Callable[[], Slice]) -> Iterator[Slice]:
         yield part
 
 
-def _keys(context: dg.AssetExecutionContext) -> list[str] | None:
-    partitioned = context.assets_def.partitions_def is not None
-    return sorted(context.partition_keys) if partitioned else None
+def _dates(context: dg.AssetExecutionContext) -> list[date]:
+    return sorted(map(date.fromisoformat, context.partition_keys))
 
 
-def _model_settings(workspace: Workspace) -> dict[str, Any]:
-    settings = workspace.settings
-    return {
-        "precision": workspace.precision.precision,
-        "backend": workspace.precision.backend,
-        "window": workspace.model.window,
-        "history_days": settings.records.history_days,
-    }
+def _marked(context: dg.AssetExecutionContext, blocked: Mapping[date, str]) -> Mapping[date, str]:
+    """The blocked days; the materialization of each says why its rows are not new."""
+    for day, why in sorted(blocked.items()):
+        context.log.warning(f"{day} is blocked and stays as it is stored: {why}")
+        context.add_asset_metadata({"blocked": why}, partition_key=str(day))
+    return blocked

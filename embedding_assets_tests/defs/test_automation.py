@@ -1,9 +1,10 @@
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
+import pyarrow.compute as pc
 import pytest
 
 from embedding_assets.definitions import defs
@@ -11,12 +12,13 @@ from embedding_assets.defs.automation import (
     backfill_records,
     daily_maintenance,
     daily_records,
+    range_request,
     record_files_changed,
     records_job,
     run_failed,
 )
 from embedding_assets.defs.resources import WorkspaceResource
-from embedding_assets_tests.integration.workplace import record, write_records
+from embedding_assets_tests.integration.workplace import DAY_ASSETS, record, write_records
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -152,6 +154,56 @@ def test_the_backfill_looks_no_further_back_than_its_lookback(inside, instance, 
     monkeypatch.setenv("EMBEDDING_ASSETS_AUTOMATION__LOOKBACK_DAYS", "2")
     write_records(inside.source / "a.parquet", orders(3, 7))
     assert days_of(backfill(instance, 8)) == ("2026-03-07", "2026-03-07")
+
+
+def test_a_day_that_a_broken_file_blocks_asks_for_no_run_until_the_file_is_restored(
+    inside, instance
+):
+    content = write_records(inside.source / "a.parquet", orders(3, 5)).read_bytes()
+    settle(instance)
+    (inside.source / "a.parquet").write_bytes(b"torn")
+    write_records(inside.source / "b.parquet", orders(3, account="bob"))
+    assert [request.job_name for request in settle(instance)] == ["quarantine"]
+    assert "1 blocked by unreadable files" in backfill(instance, 8).skip_message
+
+    write_records(inside.source / "c.parquet", orders(4, account="bob"))
+    [request] = settle(instance)
+    assert days_of(request) == ("2026-03-04", "2026-03-05")
+    (inside.data_dir / "assets" / "account_embeddings" / "2026-03-05.parquet").unlink()
+    assert days_of(backfill(instance, 8)) == ("2026-03-05", "2026-03-05")
+
+    (inside.source / "a.parquet").write_bytes(content)
+    [request] = settle(instance)
+    assert days_of(request) == ("2026-03-03", "2026-03-05")
+    assert isinstance(backfill(instance, 8), dg.SkipReason)
+    accounts = inside.table("account_embeddings").filter(pc.field("day") == date(2026, 3, 3))
+    assert sorted(accounts["account_id"].to_pylist()) == ["ada", "bob"]
+
+
+def test_a_run_over_a_blocked_day_makes_the_others_marks_it_and_then_fails_by_name(
+    inside, instance
+):
+    write_records(inside.source / "a.parquet", orders(3))
+    settle(instance)
+    (inside.source / "a.parquet").write_bytes(b"torn")
+    write_records(inside.source / "b.parquet", orders(3, 4, account="bob"))
+    request = range_request(date(2026, 3, 3), date(2026, 3, 4))
+    job = defs.resolve_job_def(request.job_name)
+    result = job.execute_in_process(
+        instance=instance, tags=request.tags, run_config={}, raise_on_error=False
+    )
+    assert not result.success
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == "raw_records_raw_records_readable"
+    assert "a.parquet held 1 records of 2026-03-03 and cannot be read now" in str(
+        failed.step_failure_data.error
+    )
+    stored = (inside.data_dir / "assets" / "account_embeddings").iterdir()
+    assert {path.stem for path in stored} == {"2026-03-03", "2026-03-04"}
+    for asset in DAY_ASSETS:
+        made = result.asset_materializations_for_node(asset)
+        marked = {each.partition: "blocked" in each.metadata for each in made}
+        assert marked == {"2026-03-03": True, "2026-03-04": False}
 
 
 def test_the_maintenance_schedule_asks_for_one_run():

@@ -16,7 +16,7 @@ from embedding_assets_tests.integration.workplace import (
     write_records,
 )
 
-DAY = "2026-03-01"
+DAY, NEXT = "2026-03-01", "2026-03-02"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 GOOD = [record(f"account-{i}", f"Dish number {i} with rice") for i in range(500)]
 
@@ -287,12 +287,53 @@ def test_a_file_that_breaks_keeps_its_days_as_they_were(graph):
     assert graph.warehouse("FROM quarantined_records SELECT source_file") == [("broken.parquet",)]
 
     write_records(good, [record("good"), record("other", "A dish of the same day")])
-    done = graph.materialize(DAY, DAY)
+    write_records(
+        graph.source / "next.parquet",
+        [record("good", "A dish of the next day", at=f"{NEXT}T10:00")],
+    )
+    done = graph.materialize(DAY, NEXT)
     assert done.code == 1
     assert "broken.parquet held 1 records of 2026-03-01 and cannot be read now" in done.err
     assert "Restore the file, or delete it" in done.err
-    assert [contents(graph.data_dir / "assets" / asset) for asset in assets] == before
+    after = [contents(graph.data_dir / "assets" / asset) for asset in assets]
+    assert [{k: v for k, v in now.items() if NEXT not in k} for now in after] == before
+    assert all(f"{NEXT}.parquet" in now for now in after)
+    latest = dict(graph.warehouse("SELECT account_id, day::VARCHAR FROM latest_account_embeddings"))
+    assert latest == {"good": NEXT, "broken": DAY}
     assert leftovers(graph.data_dir) == []
+
+    done = graph.materialize(NEXT, NEXT)
+    assert done.code == 0, done
+    plan = json.loads(graph.run("embedding-assets", "plan", "--json").out)
+    assert {asset["asset"]: asset["blocked"] for asset in plan["assets"] if asset["blocked"]} == (
+        dict.fromkeys(assets, 1)
+    )
+    assert not any(asset["missing"] or asset["stale"] for asset in plan["assets"])
+    status = json.loads(graph.run("embedding-assets", "status", "--json").out)
+    assert status["blocked"] == dict.fromkeys(assets, 1)
+
+    write_records(broken, [record("broken")])
+    done = graph.materialize(DAY, NEXT)
+    assert done.code == 0, done
+    latest = graph.warehouse("SELECT account_id FROM latest_account_embeddings ORDER BY ALL")
+    assert latest == [("broken",), ("good",), ("other",)]
+
+
+def test_a_redrive_makes_the_days_of_a_mended_file_and_tells_what_stays_bad(graph):
+    write_records(graph.source / "good.parquet", [record("good"), record("bad", "")])
+    torn = graph.source / "torn.parquet"
+    csv(torn)
+    assert graph.materialize(DAY, DAY).code == 0
+    assert len(graph.warehouse("FROM quarantined_records")) == 2
+
+    write_records(torn, [record("mended", "A dish at last")])
+    done = graph.run("embedding-assets", "quarantine", "redrive", "--json")
+    assert done.code == 0, done
+    assert json.loads(done.out) == {"before": 2, "after": 1, "days": [DAY]}
+    accounts = graph.warehouse("SELECT account_id FROM latest_account_embeddings ORDER BY ALL")
+    assert accounts == [("good",), ("mended",)]
+    assert graph.warehouse("FROM quarantined_records SELECT account_id, attempts") == [("bad", 2)]
+    assert graph.computed() == {DAY: 1}
 
 
 def test_a_source_that_does_not_exist_is_named_by_the_run(graph):

@@ -50,7 +50,7 @@ MOMENTS = {
     "vectors-once-they-are-durable": renamed(r"vectors/\w+/[\w-]+.parquet", after=True, calls=2),
     "account_embeddings": renamed(r"account_embeddings/2026-03-03.parquet"),
     "mlflow-run-not-ended": Killed(f"{CLIENT}.set_terminated", "FINISHED", calls=2),
-    "mlflow-version-without-fingerprint": Killed(f"{CLIENT}.set_model_version_tag"),
+    "mlflow-files-without-a-version": Killed("mlflow:register_model"),
     "similar_accounts-in-the-duckdb-transaction": Killed(f"{TABLES}:_remember", "similar_accounts"),
     "warehouse": renamed("warehouse.duckdb", calls=6),
 }
@@ -124,7 +124,7 @@ def assert_no_vector_was_made_twice(place):
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_is_finished_by_the_same_command(before, undisturbed, tmp_path, moment):
     place = before.copy(tmp_path / "place")
-    if moment == "mlflow-version-without-fingerprint":
+    if moment == "mlflow-files-without-a-version":
         (place.data_dir / "mlflow.db").unlink()
         shutil.rmtree(place.data_dir / "mlflow")
     done = place.materialize(FIRST, LAST, prepare=MOMENTS[moment])

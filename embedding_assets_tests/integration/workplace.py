@@ -50,10 +50,17 @@ class Workplace:
         return self.folder / "source"
 
     @property
+    def documents(self) -> Path:
+        return self.folder / "documents"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             "DAGSTER_HOME": str(self.folder / "dagster"),
             "EMBEDDING_ASSETS_DATA_DIR": str(self.data_dir),
+            "EMBEDDING_ASSETS_DOCUMENTS__SETTLE_SECONDS": "0",
+            "EMBEDDING_ASSETS_DOCUMENTS__SOURCE": str(self.documents),
+            "EMBEDDING_ASSETS_DOCUMENTS__WORKERS": "1",
             "EMBEDDING_ASSETS_MODEL__NAME": str(self.model),
             "EMBEDDING_ASSETS_RECORDS__SOURCE": str(self.source),
             "HF_HUB_OFFLINE": "1",
@@ -63,6 +70,7 @@ class Workplace:
     def new(cls, folder: Path, model: Path) -> "Workplace":
         place = cls(folder, model)
         place.source.mkdir(parents=True)
+        place.documents.mkdir()
         (folder / "dagster").mkdir()
         (folder / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
         return place
