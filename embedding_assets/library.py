@@ -104,12 +104,12 @@ class Library:
         table = self.table("document_files")
         return DocumentInventory.from_table(table.read()) if table.footer() else DocumentInventory()
 
-    def inventory(self) -> DocumentInventory:
+    def inventory(self, before: DocumentInventory | None = None) -> DocumentInventory:
         """What the folder holds now, but for forgotten documents; only files that have changed
-        are read."""
+        since `before`, or since they were last stored, are read."""
         return take_inventory(
             self.folder,
-            self.stored_inventory,
+            before or self.stored_inventory,
             self._settings.settle_seconds,
             without=self.snapshots.tombstones.ids(),
         )

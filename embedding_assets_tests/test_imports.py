@@ -39,7 +39,7 @@ def importers(package):
     }
 
 
-@pytest.mark.parametrize("folder", CORE)
+@pytest.mark.parametrize("folder", [*CORE, "forget"])
 def test_the_core_loads_no_framework_and_no_model_library(folder):
     assert loaded_by(modules_below(folder)) & HEAVY == set()
 

@@ -118,7 +118,7 @@ def _settled(workspace: Workspace, say: Say) -> DocumentInventory:
     while inventory.unsettled and time.monotonic() < give_up:
         say(f"Waiting for {len(inventory.unsettled)} files that are still being written ...")
         time.sleep(max(0.2, workspace.settings.documents.settle_seconds))
-        inventory = workspace.library.inventory()
+        inventory = workspace.library.inventory(inventory)
     return inventory
 
 

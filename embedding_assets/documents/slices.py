@@ -275,7 +275,7 @@ def vector_slices(
     held = 0
     for key in keys:
         footer = chunks.footer(key)
-        if footer is None:
+        if footer is None or not stored.guard.admits(key):
             continue
         digest = vector_digest(footer.digest, encoder.fingerprint)
         now = stored.footer(key)

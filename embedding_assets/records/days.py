@@ -252,7 +252,7 @@ def _embedding_reader(
     texts: ParquetTable, key: str, encoder: Encoder, vectors: VectorStore, stats: Stats
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
-        batches = texts.batches([key], _BATCH_TEXTS)
+        batches = map(texts.guard.kept, texts.batches([key], _BATCH_TEXTS))
         return embed_accounts(batches, encoder, vectors, stats)
 
     return read

@@ -15,7 +15,7 @@ from embedding_assets.storage.files import flush, named_errors, published
 from embedding_assets.storage.guard import shared
 from embedding_assets.storage.lock import locked
 
-_NO_INDEX = "Build it first: materialize document_index."
+_NO_INDEX = "Build it first: run `embedding-assets documents sync`, or materialize document_index."
 
 
 @dataclass(frozen=True)

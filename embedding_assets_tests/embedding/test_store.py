@@ -304,3 +304,34 @@ def test_segments_hold_binary_keys_and_fixed_size_vectors(store, encoder):
     assert pq.read_schema(segments(store)[0]).types == [
         pa.binary(32), pa.int32(), pa.int32(), pa.list_(pa.float32(), 8),
     ]  # fmt: skip
+
+
+def test_removed_vectors_are_gone_and_all_others_stay(store, encoder):
+    store.encode(["a", "b"], encoder)
+    store.encode(["c"], encoder)
+    store.encode(["d", "e"], encoder)
+    before = segments(store)
+    keys = text_keys([*"abcde"], store.fingerprint)
+    known = store.get(keys[[0, 3]])[1]
+    assert store.remove(text_keys(["b", "c", "e", "never stored"], store.fingerprint)) == 3
+    assert store.contains(keys).tolist() == [True, False, False, True, False]
+    assert same(store.get(keys[[0, 3]])[1], known)
+    bytes_left = b"".join(path.read_bytes() for path in segments(store))
+    assert [bytes(key) in bytes_left for key in keys] == [True, False, False, True, False]
+    ages = [path.name.partition("-")[0] for path in before]
+    assert [path.name.partition("-")[0] for path in segments(store)] == [ages[0], ages[2]]
+
+
+def test_removing_what_is_not_stored_touches_no_segment(store, encoder):
+    store.encode(["a"], encoder)
+    before = segments(store)
+    assert store.remove(text_keys(["b"], store.fingerprint)) == 0
+    assert segments(store) == before
+
+
+def test_every_copy_of_a_removed_vector_goes(store, encoder):
+    store.encode(["a"], encoder)
+    keys = text_keys(["a"], store.fingerprint)
+    store.put(keys, store.get(keys)[1])
+    assert store.remove(keys) == 2
+    assert segments(store) == []

@@ -69,6 +69,7 @@ class Plugged:
     """Makes `.odd` a known format in a command: its files say what happens when they are read."""
 
     folder: Path
+    reader: str = "read"
 
     def __call__(self):
         import sys
@@ -77,7 +78,8 @@ class Plugged:
         package.mkdir(parents=True, exist_ok=True)
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-format\nVersion: 1.0\n")
         (package / "entry_points.txt").write_text(
-            f"[{reader.FORMATS_GROUP}]\nodd = embedding_assets_tests.documents.odd_format:read\n"
+            f"[{reader.FORMATS_GROUP}]\n"
+            f"odd = embedding_assets_tests.documents.odd_format:{self.reader}\n"
         )
         sys.path.insert(0, str(self.folder))
         reader._readers.cache_clear()

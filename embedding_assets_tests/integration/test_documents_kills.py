@@ -8,6 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from embedding_assets.definitions import defs
+from embedding_assets.defs.document_automation import backfill_documents, document_files_changed
+from embedding_assets.defs.resources import WorkspaceResource, configured_workspace
 from embedding_assets.search.index import IndexVersion
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets_tests.integration.faults import Killed, until
@@ -171,3 +174,41 @@ def test_the_worker_of_a_killed_sync_ends_too_whatever_it_is_at(graph, tmp_path)
     os.kill(sync.pid, 9)
     assert sync.wait().code == -9
     until(lambda: not workers(graph))
+
+
+@pytest.fixture
+def killed(before, tmp_path, monkeypatch):
+    """Kills a sync at a moment; what the sensor and the schedule are given afterwards."""
+
+    def kill(moment):
+        place = before.copy(tmp_path / "place")
+        for name, value in place.environment.items():
+            monkeypatch.setenv(name, value)
+        assert documents(place, "sync", prepare=MOMENTS[moment]).code == -9
+        return dg.DagsterInstance.from_config(str(place.folder / "dagster"))
+
+    return kill
+
+
+def test_the_sensor_goes_on_after_a_killed_sync(killed):
+    with killed("parsing") as instance:
+        context = dg.build_sensor_context(
+            instance=instance, definitions=defs, resources={"workspace": WorkspaceResource()}
+        )
+        result = document_files_changed(context)
+        assert [run.job_name for run in result.run_requests] == ["documents"]
+
+
+def test_the_hourly_look_sees_that_the_index_was_not_built(killed):
+    with killed("index-half-built") as instance:
+        context = dg.build_schedule_context(
+            instance=instance, resources={"workspace": WorkspaceResource()}
+        )
+        run = backfill_documents(context)
+        done = defs.resolve_job_def(run.job_name).execute_in_process(
+            instance=instance, tags=run.tags
+        )
+        assert done.success
+        hits = configured_workspace().library.search.search("secret penguin", "keyword")
+        assert {hit.doc_id for hit in hits} == {"new.json", "mended.json"}
+        assert isinstance(backfill_documents(context), dg.SkipReason)

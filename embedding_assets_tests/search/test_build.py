@@ -12,6 +12,7 @@ from embedding_assets.search.build import (
     IndexOptions,
     IndexSource,
     build_index,
+    build_without_forgotten,
     remove_versions_with,
     versions_with,
 )
@@ -302,3 +303,26 @@ def test_the_manifest_is_json_for_people(snapshots):
 
 def test_the_schema_of_rows_names_passage_document_and_vector():
     assert row_schema(3).names[-1] == "vector" and len(row_schema(3)) == 14
+
+
+@pytest.mark.parametrize("gone", ["soup", "cake", "law"])
+def test_a_version_without_the_forgotten_holds_no_byte_of_them(snapshots, gone):
+    texts = {key: [f"{key} secret {text}" for text in value] for key, value in TEXTS.items()}
+    build_index(snapshots, Collection(texts).source)
+    before = snapshots.current()
+    snapshots.tombstones.add([gone])
+    built = build_without_forgotten(snapshots, IndexOptions())
+    assert built.new
+    assert snapshots.current() == built.manifest.version != before
+    assert content(snapshots).keys() == texts.keys() - {gone}
+    assert built.manifest.model == MODEL
+    files = [path for path in snapshots.path(snapshots.current()).rglob("*") if path.is_file()]
+    assert not any(f"{gone} secret".encode() in path.read_bytes() for path in files)
+    assert not build_without_forgotten(snapshots, IndexOptions()).new
+
+
+def test_without_an_index_that_can_be_read_there_is_nothing_to_build_without(snapshots):
+    assert build_without_forgotten(snapshots, IndexOptions()) is None
+    build_index(snapshots, Collection(TEXTS).source)
+    (snapshots.path(snapshots.current()) / "passages.arrow").write_bytes(b"torn")
+    assert build_without_forgotten(snapshots, IndexOptions()) is None

@@ -84,3 +84,17 @@ def test_a_lock_without_a_signature_has_a_holder_all_the_same(tmp_path):
     with locked(path, 0):
         os.truncate(path, 0)
         assert holder(path) == "a process that is just starting"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["embedding-assets", "forget", "--account", "ada"], "embedding-assets forget"),
+        (["dagster", "asset", "materialize", "--select", "*"], "dagster asset materialize"),
+        (["embedding-assets", "embed", "in.parquet", "out"], "embedding-assets embed in.parquet"),
+    ],
+)
+def test_the_holder_is_named_without_its_options(tmp_path, monkeypatch, words, named):
+    monkeypatch.setattr("sys.argv", words)
+    with locked(tmp_path / "a.lock", 0):
+        assert f"({named}) since" in holder(tmp_path / "a.lock")

@@ -180,3 +180,33 @@ def test_a_damaged_database_is_refused_by_name(tables, content):
     tables.path.write_bytes(content)
     with pytest.raises(StoreDamagedError, match="tables.duckdb cannot be opened"):
         tables.write("bad", table_slice(ROWS, "d"))
+
+
+def test_slices_are_rewritten_by_what_is_stored_of_them(tables):
+    tables.write("bad", table_slice(ROWS, "d1", "a"), "file")
+    tables.write("bad", table_slice(OTHER, "d2", "b"), "file")
+
+    def edit(footer, found):
+        return None if footer.key == "b" else table_slice(found.slice(0, 1), "d3", "a", cut=1)
+
+    tables.rewrite("bad", edit, "file")
+    assert len(rows(tables)) == 2
+    assert tables.footers("bad") == [Footer("a", "d3", 1, {"cut": 1}), Footer("b", "d2", 1, {})]
+    tables.rewrite("never written", lambda footer, found: pytest.fail("there is nothing"))
+
+
+def test_deleted_rows_leave_the_file_with_its_next_writing(tables):
+    secret = pa.table({"file": ["a"], "note": ["a secret that is long enough to stand as it is"]})
+    tables.write("bad", table_slice(secret, "d1", "a"), "file")
+    tables.write("other", table_slice(ROWS, "d1", n=1))
+    tables.keep_only("bad", "file", [])
+    tables.compact()
+    assert b"a secret that is" not in tables.path.read_bytes()
+    assert tables.read("bad").num_rows == 0
+    assert tables.read("other") == ROWS
+    assert tables.footers("other") == [Footer(None, "d1", 2, {"n": 1})]
+
+
+def test_tables_that_were_never_written_stay_away(tables):
+    tables.compact()
+    assert not tables.path.exists()

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ def load_json(path: Path) -> Json:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            # Not more than is there: as many bytes as are asked for would be reserved.
+            data = file.read(min(os.fstat(file.fileno()).st_size, _MAX_BYTES) + 1)
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path} is not there.", "Name an existing file.") from error
     if len(data) > _MAX_BYTES:
