@@ -25,5 +25,10 @@ def configure_logs(
             *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_logger,
     )
+
+
+def _logger(*_: object) -> structlog.PrintLogger:
+    """Standard error as it is now: whoever captures it may replace and close it."""
+    return structlog.PrintLogger(sys.stderr)

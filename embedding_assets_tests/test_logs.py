@@ -1,4 +1,6 @@
+import io
 import json
+import sys
 
 import pytest
 import structlog
@@ -27,6 +29,16 @@ def test_json_lines_go_to_standard_error_and_nothing_to_standard_output(capsys):
     assert entry.pop("timestamp").endswith("Z")
     assert entry == {"event": "embedded", "level": "info", "texts": 3, "account": "🍕"}
     assert out == ""
+
+
+def test_lines_follow_a_standard_error_that_was_replaced(monkeypatch):
+    gone, now = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", gone)
+    configure_logs("json")
+    gone.close()
+    monkeypatch.setattr(sys, "stderr", now)
+    structlog.get_logger().info("embedded")
+    assert "embedded" in now.getvalue()
 
 
 def test_console_lines_are_readable(capsys):
