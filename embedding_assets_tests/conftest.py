@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from embedding_assets.settings import PREFIX
@@ -10,6 +11,13 @@ from embedding_assets.settings import PREFIX
 # The same examples on each run, no time limits on a shared machine, nothing written beside the code
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def own_logs():
+    """What one test's command sets up for its logs is not the next one's."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

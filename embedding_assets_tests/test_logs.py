@@ -8,12 +8,6 @@ import structlog
 from embedding_assets.logs import configure_logs
 
 
-@pytest.fixture(autouse=True)
-def _reset():
-    yield
-    structlog.reset_defaults()
-
-
 def fail():
     try:
         _ = 1 / 0
