@@ -229,14 +229,10 @@ class Library:
                 else:
                     yield DocumentState(table.name, entry.doc_id, "fresh")
 
-    def work(self, inventory: DocumentInventory, *, retry: bool = True) -> Work:
-        """What the documents still need; retry: files too whose reading failed for a passing
-        reason."""
-        unfinished = {
-            state.doc_id
-            for state in self.states(inventory)
-            if state.is_due and (retry or state.why != FAILED_BEFORE)
-        }
+    def work(self, inventory: DocumentInventory) -> Work:
+        """What the documents still need, another try at those whose reading failed for a passing
+        reason included."""
+        unfinished = {state.doc_id for state in self.states(inventory) if state.is_due}
         present = {entry.doc_id for entry in inventory.entries}
         deleted = {entry.doc_id for entry in self.stored_inventory.entries} - present
         # A run for anything else builds the index anyway.

@@ -10,22 +10,16 @@ from hashlib import sha256
 
 import dagster as dg
 import structlog
-from dagster import DagsterRunStatus, RunsFilter
 
 from embedding_assets.defs.maintenance import vector_store
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.runs import range_tags, unfinished_runs
 from embedding_assets.records.inventory import Inventory
 from embedding_assets.records.source import list_record_files
 from embedding_assets.settings import load_settings
 from embedding_assets.workspace import Workspace
 
-_UNFINISHED = [
-    DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-]  # fmt: skip
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 _NO_RECORDS = "The source of records, {}, does not exist."
 _log = structlog.get_logger()
 _automation = load_settings().automation
@@ -162,7 +156,7 @@ def requests_for_change(
 
 def range_request(first: date, last: date, run_key: str | None = None) -> dg.RunRequest:
     """One run of the records job over all days from `first` to `last`."""
-    tags = {_RANGE_START: first.isoformat(), _RANGE_END: last.isoformat()}
+    tags = range_tags(first.isoformat(), last.isoformat())
     return dg.RunRequest(job_name=records_job.name, run_key=run_key, tags=tags)
 
 
@@ -175,8 +169,7 @@ def _signature(workspace: Workspace) -> str:
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:
-    running = RunsFilter(job_name=records_job.name, statuses=_UNFINISHED)
-    return instance.get_runs_count(running) > 0
+    return bool(unfinished_runs(instance, records_job.name))
 
 
 def _first_day() -> date:

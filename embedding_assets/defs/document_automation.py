@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
 
 from embedding_assets.defs.documents import (
     doc_chunks,
@@ -17,18 +16,13 @@ from embedding_assets.defs.documents import (
 )
 from embedding_assets.defs.partitions import doc_ids
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.runs import range_tags, unfinished_runs
 from embedding_assets.errors import StoreLockedError
 from embedding_assets.library import Library, Work
 from embedding_assets.settings import load_settings
 from embedding_assets.storage.lock import locked
 from embedding_assets.storage.slices import digest_of
 
-UNFINISHED = [
-    DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-]  # fmt: skip
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 SYNC_TAG = "embedding_assets/sync"
 """Marks runs inside `embedding-assets documents sync`, which holds a lock until they end."""
 _TOO_MANY_AT_ONCE = 10
@@ -127,7 +121,7 @@ def backfill_documents(
     if _is_busy(context.instance, library):
         return dg.SkipReason("A documents run is queued or running.")
     registered = list(context.instance.get_dynamic_partitions(str(doc_ids.name)))
-    work = library.work(library.inventory(), retry=True)
+    work = library.work(library.inventory())
     covering = [key for key in registered if key in work.keys]
     if not covering and work.index_is_stale:
         covering = registered[-1:]  # costs nothing; the index comes after it
@@ -196,12 +190,12 @@ def _unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return [
         run
         for job in (documents_job, document_index_job)
-        for run in instance.get_runs(RunsFilter(job_name=job.name, statuses=UNFINISHED))
+        for run in unfinished_runs(instance, job.name)
     ]
 
 
 def _range(keys: Sequence[str]) -> dict[str, str]:
-    return {_RANGE_START: keys[0], _RANGE_END: keys[-1]}
+    return range_tags(keys[0], keys[-1])
 
 
 def _are_neighbours(order: Sequence[str], keys: Sequence[str]) -> bool:

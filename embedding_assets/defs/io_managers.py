@@ -1,5 +1,6 @@
 """How slices of assets reach the disk: as Parquet files and as DuckDB tables."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,11 +39,11 @@ class SliceIOManager(dg.ConfigurableIOManager):
             context.add_output_metadata(_numbers(list(last.values())))
         workspace.warehouse.publish()
 
+    @abstractmethod
     def write(
         self, workspace: Workspace, context: dg.OutputContext, slices: Slices
     ) -> Iterator[Written]:
         """Replace each slice of the asset, or find that it holds the same already."""
-        raise NotImplementedError
 
 
 class ParquetIOManager(SliceIOManager):
