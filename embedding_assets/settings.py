@@ -157,6 +157,58 @@ class AlertSettings(Group):
     )
 
 
+class AppSettings(Group):
+    """Where the tables of apps come from."""
+
+    source: str = Field(
+        "data/input/apps",
+        description="Folder of sample_apps.csv, historical_performance.csv and "
+        "mock_embeddings_<version>.pkl.",
+    )
+    versions: tuple[str, ...] = Field(
+        ("v1", "v2"),
+        min_length=1,
+        description="Versions of the app vectors, as a JSON list; each is a partition.",
+    )
+
+
+class ServiceSettings(Group):
+    """How the service answers, and whom."""
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of keys, limits and experiments: sqlite:///… or postgresql://…; "
+        "empty: <data_dir>/service.db.",
+    )
+    keys: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="auto needs no key on a loopback address until one was created.",
+    )
+    hosts: tuple[str, ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Host names that requests may name, as a JSON list; * allows all.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may call the service, as a JSON list."
+    )
+    requests_per_minute: int = Field(
+        600, ge=1, description="Requests per minute of a key that has no limit of its own."
+    )
+    requests_per_day: int = Field(
+        100_000, ge=1, description="Requests per day (UTC) of a key that has no quota of its own."
+    )
+    max_body_mb: float = Field(2.0, gt=0, description="Largest body of a request (MB).")
+    timeout_seconds: float = Field(
+        10.0, gt=0, description="Time after which a request is given up (s)."
+    )
+    max_k: int = Field(100, ge=1, le=10_000, description="Most results of one query.")
+    max_batch: int = Field(64, ge=1, le=10_000, description="Most queries or texts of a request.")
+    query_cache: int = Field(10_000, ge=0, description="Query vectors kept in memory.")
+    drain_seconds: float = Field(
+        10.0, ge=0, description="How long requests may go on after the service was told to end (s)."
+    )
+
+
 class StorageSettings(Group):
     """Limits of what is kept on disk and held in memory."""
 
@@ -200,6 +252,8 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     mlflow: MlflowSettings = MlflowSettings()
     similarity: SimilaritySettings = SimilaritySettings()
+    apps: AppSettings = AppSettings()
+    service: ServiceSettings = ServiceSettings()
     automation: AutomationSettings = AutomationSettings()
     alerts: AlertSettings = AlertSettings()
     storage: StorageSettings = StorageSettings()

@@ -13,6 +13,8 @@ from embedding_assets.storage.slices import Slice, Slices, Written
 from embedding_assets.workspace import Workspace
 
 _MOST_DESCRIBED = 100
+_UNSHOWN = {"of"}
+"""Digests that only the next run reads."""
 
 
 class SliceIOManager(dg.ConfigurableIOManager):
@@ -96,5 +98,10 @@ def _numbers(written: list[Written]) -> dict[str, Any]:
     }
     if len(written) > 1:
         return metadata | {"slices": len(written), "replaced": sum(w.replaced for w in written)}
-    stats = {k: v for each in written for k, v in each.footer.stats.items() if v is not None}
+    stats = {
+        name: value
+        for each in written
+        for name, value in each.footer.stats.items()
+        if value is not None and name not in _UNSHOWN
+    }
     return metadata | (stats if metadata["unchanged"] is False else {"when_made": stats})

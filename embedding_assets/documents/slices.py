@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
+from hashlib import scrypt
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,8 +93,16 @@ class ReadingRules:
 
     def failure_digest(self, file: DocumentEntry) -> str:
         """The digest of a failure to read it: another password or limit may mend it."""
-        rules = (self.passwords, vars(self.limits), file.error)
+        rules = (_mark(self.passwords), vars(self.limits), file.error)
         return digest_of("quarantined_documents", self.document_digest(file), rules)
+
+
+@cache
+def _mark(passwords: tuple[str, ...]) -> str:
+    """What tells passwords from other ones, and is dear enough to try that a stored one gives no
+    password away (scrypt, RFC 7914)."""
+    joined = digest_of(*passwords).encode()
+    return scrypt(joined, salt=b"embedding_assets", n=2**14, r=8, p=1).hex() if passwords else ""
 
 
 @dataclass
