@@ -179,9 +179,12 @@ class _Look:
         return replace(seen, content_sha256=content)
 
     def _is_settled(self, file: DocumentFile, *, is_same_again: bool) -> bool:
-        """A time in the future, of a clock that is ahead, never grows old: two looks must do."""
-        age = (self.clock_ns() - max(file.modified_ns, file.changed_ns)) / _SECOND
-        return age >= self.settle_seconds or (age < 0 and is_same_again)
+        """A time in the future says nothing; where no other is known two looks must do."""
+        now = self.clock_ns()
+        past = [moment for moment in (file.modified_ns, file.changed_ns) if moment <= now]
+        if not past:
+            return is_same_again
+        return (now - max(past)) / _SECOND >= self.settle_seconds
 
 
 def _seen(file: DocumentFile, before: DocumentEntry | None) -> DocumentEntry:

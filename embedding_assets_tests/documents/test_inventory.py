@@ -198,12 +198,19 @@ def test_a_file_copied_with_its_old_time_may_still_be_being_written(folder):
     assert folder.look(later=1).unsettled == ("a.pdf",)
 
 
-def test_a_file_with_a_time_in_the_future_is_taken_once_it_stays_the_same(folder):
+def test_a_file_dated_in_the_future_is_taken_a_while_after_it_was_put_there(folder):
     folder.put("a.pdf")
     os.utime(folder.path / "a.pdf", ns=(0, time.time_ns() + 10**6 * SECOND))
-    assert not folder.changes()
-    assert folder.known.unsettled == ("a.pdf",)
+    assert folder.look(later=1).unsettled == ("a.pdf",)
     assert folder.changes() == Changes(new=("a.pdf",))
+
+
+def test_a_file_of_a_clock_that_is_ahead_is_taken_once_it_stays_the_same(folder):
+    folder.put("a.pdf")
+    behind = -1000.0
+    assert not folder.changes(later=behind)
+    assert folder.known.unsettled == ("a.pdf",)
+    assert folder.changes(later=behind) == Changes(new=("a.pdf",))
 
 
 def test_a_file_that_grows_while_it_is_read_is_looked_at_again(folder, monkeypatch):
