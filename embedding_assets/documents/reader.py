@@ -101,6 +101,17 @@ def supported_suffixes() -> frozenset[str]:
     return frozenset(_readers())
 
 
+@cache
+def plugged_release(suffix: str) -> str | None:
+    """The package, with its version, that reads files with this ending; None for ours."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=FORMATS_GROUP):
+        if f".{entry.name}".lower() == suffix.lower():
+            return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return None
+
+
 def pair_id(name: str) -> str | None:
     """The id of the pair whose half has this file name; None for other files."""
     found = _PAIR.fullmatch(name)

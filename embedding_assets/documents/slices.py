@@ -15,6 +15,7 @@ from embedding_assets.documents.failure import Failure, FailureKind
 from embedding_assets.documents.inventory import DocumentEntry
 from embedding_assets.documents.isolate import Source, parse_many
 from embedding_assets.documents.limits import Limits
+from embedding_assets.documents.reader import plugged_release
 from embedding_assets.documents.split import TokenCounter
 from embedding_assets.documents.table import (
     CHUNK_SCHEMA,
@@ -82,8 +83,10 @@ class ReadingRules:
     workers: int = 1
 
     def document_digest(self, file: DocumentEntry) -> str:
-        """The digest of what is read from a file."""
-        return digest_of("documents", PARSE_CODE, file.path, file.content_sha256, self.ocr)
+        """The digest of what is read from a file; a reader of another package has its release."""
+        plugged = plugged_release(Path(file.path).suffix)
+        code = PARSE_CODE if plugged is None else f"{PARSE_CODE} {plugged}"
+        return digest_of("documents", code, file.path, file.content_sha256, self.ocr)
 
     def is_hopeless(self, file: DocumentEntry, failed: Footer | None) -> bool:
         """Whether a file failed before in a way that comes again with the same bytes and rules."""

@@ -25,6 +25,7 @@ def plug_in(monkeypatch, folder):
     )
     monkeypatch.syspath_prepend(str(package.parent))
     reader._readers.cache_clear()
+    reader.plugged_release.cache_clear()
 
 
 def read(path, options):

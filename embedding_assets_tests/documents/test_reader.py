@@ -43,6 +43,7 @@ def odd(monkeypatch, tmp_path):
     odd_format.plug_in(monkeypatch, tmp_path)
     yield
     reader._readers.cache_clear()
+    reader.plugged_release.cache_clear()
 
 
 def zip_of(path, *names):

@@ -3,10 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from embedding_assets.documents import reader
 from embedding_assets.documents.inventory import DocumentEntry
 from embedding_assets.documents.limits import Limits
+from embedding_assets.documents.reader import plugged_release
 from embedding_assets.documents.slices import ReadingRules
 from embedding_assets.storage.slices import Footer, digest_of
+from embedding_assets_tests.documents import odd_format
 
 FILE = DocumentEntry("a.pdf", "a.pdf", "pdf", 10, 1, 1, content_sha256="ab" * 32)
 RULES = ReadingRules(Path("documents"), passwords=("swordfish",))
@@ -48,3 +51,24 @@ def test_a_stored_digest_is_not_one_that_passwords_could_be_tried_against_quickl
     rules = (RULES.passwords, vars(RULES.limits), FILE.error)
     plain = digest_of("quarantined_documents", RULES.document_digest(FILE), rules)
     assert RULES.failure_digest(FILE) != plain
+
+
+@pytest.fixture
+def plug_in(tmp_path, monkeypatch):
+    yield lambda: odd_format.plug_in(monkeypatch, tmp_path)
+    reader._readers.cache_clear()
+    plugged_release.cache_clear()
+
+
+def test_a_new_release_of_a_plugged_in_format_makes_its_documents_stale(tmp_path, plug_in):
+    odd = replace(FILE, path="a.ODD")
+    unread, ours = RULES.document_digest(odd), RULES.document_digest(FILE)
+    digests = {unread}
+    plug_in()
+    for version in ("1.0", "1.1"):
+        metadata = tmp_path / "plugged" / "odd_format-1.0.dist-info" / "METADATA"
+        metadata.write_text(f"Metadata-Version: 2.1\nName: odd-format\nVersion: {version}\n")
+        plugged_release.cache_clear()
+        digests.add(RULES.document_digest(odd))
+    assert len(digests) == 3
+    assert RULES.document_digest(FILE) == ours
