@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from embedding_assets.quality.evaluation import Evaluation
     from embedding_assets.search.documents import Hit
     from embedding_assets.search.manifest import Manifest
+    from embedding_assets.storage.slices import Footer
 
 _LINES = 4
 _WIDEST = 110
@@ -50,6 +51,7 @@ def listed(library: "Library") -> list[ListedDocument]:
     for entry in inventory.entries:
         document, pieces = documents.footer(entry.doc_id), chunks.footer(entry.doc_id)
         state, why = worst.get(entry.doc_id, ("being written", ""))
+        why = why or (_unread(document) if document else "")
         pages = int(document.stats.get("pages", 0)) if document else 0
         found.append(ListedDocument(entry.doc_id, state, why, pages, pieces.rows if pieces else 0))
     return found
@@ -105,6 +107,22 @@ def evaluation_text(evaluation: "Evaluation") -> str:
     return "\n".join(lines)
 
 
+def _unread(document: "Footer") -> str:
+    """How much of a document has no text, in words; "" where all has."""
+    pages, empty = document.stats.get("pages", 0), document.stats.get("pages_without_text", 0)
+    if not empty:
+        return ""
+    scans = ", scanned: install Tesseract to read them" if document.stats["scanned_pages"] else ""
+    return f"{empty} of {pages} pages without text{scans}"
+
+
+def _shown(text: str, width: int) -> list[str]:
+    """The lines of a passage: a table's rows as they are, other text wrapped."""
+    if text.startswith("|"):
+        return [textwrap.shorten(row, width, placeholder=" …") for row in text.splitlines()]
+    return textwrap.wrap(" ".join(text.split()), width)
+
+
 def _hit(number: int, hit: "Hit", width: int) -> str:
     place = hit.path
     if hit.pages:
@@ -113,7 +131,7 @@ def _hit(number: int, hit: "Hit", width: int) -> str:
     lines = [f"{number:>2}  {hit.score:.3f}  {place}"]
     if hit.heading_path:
         lines.append(" " * 11 + " > ".join(hit.heading_path))
-    wrapped = textwrap.wrap(" ".join(hit.text.split()), max(20, width - 11))
+    wrapped = _shown(hit.text, max(20, width - 11))
     shown = wrapped[:_LINES]
     if len(wrapped) > _LINES:
         shown[-1] += " …"
