@@ -29,17 +29,18 @@ class SliceIOManager(dg.ConfigurableIOManager):
         workspace = configured_workspace()
         written = []
         slices = Slices([obj]) if isinstance(obj, Slice) else obj
-        for one in self.write(workspace, context, slices):
-            written.append(one)
-            # Dagster reads all partition keys for each one described: dear where they are many.
-            if slices.small and (not one.replaced or len(written) > _MOST_DESCRIBED):
-                continue
-            if context.has_asset_partitions:
-                _describe_partition(context, written[-1])
+        with workspace.warehouse.following() as change:
+            for one in self.write(workspace, context, slices):
+                written.append(one)
+                change.is_due = change.is_due or one.replaced
+                # Dagster reads all partition keys for each one described: dear for many.
+                if slices.small and (not one.replaced or len(written) > _MOST_DESCRIBED):
+                    continue
+                if context.has_asset_partitions:
+                    _describe_partition(context, one)
         if not context.has_asset_partitions:
             last = {each.footer.key: each for each in written}
             context.add_output_metadata(_numbers(list(last.values())))
-        workspace.warehouse.publish()
 
     @abstractmethod
     def write(

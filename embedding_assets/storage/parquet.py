@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -108,7 +108,9 @@ class ParquetTable:
 
         Raises StoreDamagedError when the file is there but was not written by this class.
         """
-        return self._read_footer(self.path(key))
+        if is_local(self.folder):  # without a path object: there may be tens of thousands
+            return self._local_footer(f"{self.folder.path}/{file_name(key or self.name)}.parquet")
+        return self._parsed_footer(self.path(key))
 
     def footers(self, keys: Iterable[str]) -> dict[str, Footer]:
         """The footers of those `keys` that were written."""
@@ -162,23 +164,25 @@ class ParquetTable:
         return True
 
     def _read_footer(self, path: UPath) -> Footer | None:
-        """The footer of a file; a local one that was read before is not opened again."""
-        if not is_local(path):
-            return self._parsed_footer(path)
+        return self._local_footer(path.path) if is_local(path) else self._parsed_footer(path)
+
+    def _local_footer(self, path: str) -> Footer | None:
+        """The footer of a file, which is not opened again when it was read before."""
         try:
-            found = os.stat(path.path)
+            found = os.stat(path)
         except FileNotFoundError:
             return None
         state = (found.st_ino, found.st_mtime_ns, found.st_size)
-        known = _FOOTERS.get(path.path)
+        known = _FOOTERS.get(path)
         if known is None or known[0] != state:
-            footer = self._parsed_footer(path)
+            footer = self._parsed_footer(Path(path))
             if footer is None:
                 return None
-            known = _FOOTERS[path.path] = (state, footer)
-        return replace(known[1], stats=dict(known[1].stats))
+            known = _FOOTERS[path] = (state, footer)
+        footer = known[1]
+        return Footer(footer.key, footer.digest, footer.rows, dict(footer.stats))
 
-    def _parsed_footer(self, path: UPath) -> Footer | None:
+    def _parsed_footer(self, path: UPath | Path) -> Footer | None:
         try:
             with path.open("rb") as file:
                 metadata = pq.read_metadata(file)

@@ -1,7 +1,8 @@
 """The one DuckDB file that shows every asset: a published copy of the tables, with views over the
 Parquet files. It is replaced by rename, so that an open reader never blocks a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+@dataclass
+class Change:
+    """Whether there is anything to publish; whoever replaces something sets it."""
+
+    is_due: bool
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """`path` shows each asset by its own name.
@@ -30,6 +38,24 @@ class Warehouse:
     tables: DuckTables
     parquet: Mapping[str, pa.Schema]
     duckdb: Mapping[str, pa.Schema]
+
+    @contextmanager
+    def following(self) -> Iterator["Change"]:
+        """Publish at the block's end what was replaced in it, and what a run that died before it
+        did so replaced; nothing when nothing was."""
+        change = Change(not self.path.exists() or self._unpublished.exists())
+        self._unpublished.parent.mkdir(parents=True, exist_ok=True)
+        self._unpublished.touch()
+        yield change  # an error leaves the mark
+        if change.is_due:
+            self.publish()
+        else:
+            self._unpublished.unlink(missing_ok=True)
+
+    @property
+    def _unpublished(self) -> Path:
+        """Stands while something may be stored that the file does not show."""
+        return self.path.with_name(f"{self.path.name}.unpublished")
 
     def publish(self) -> None:
         """Replace the file by one that shows what is stored now.
@@ -54,6 +80,7 @@ class Warehouse:
                     source.execute("DETACH warehouse")
             # Left by whoever opened the old file for writing; it would make the new one unreadable.
             self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+            self._unpublished.unlink(missing_ok=True)
 
     def read(self, name: str) -> pa.Table:
         """All rows of an asset as last published, without waiting for any writer.

@@ -185,3 +185,25 @@ def test_what_was_published_is_read_without_waiting_for_a_writer(warehouse):
     warehouse.publish()
     with warehouse.tables.open():
         assert warehouse.read("bad") == pa.table({"n": [1]})
+
+
+def follow(warehouse, *, replaced):
+    """The state of the file after a run that replaced something or not."""
+    with warehouse.following() as change:
+        change.is_due = change.is_due or replaced
+    return warehouse.path.stat().st_ino
+
+
+def test_a_run_that_replaced_nothing_leaves_the_file_as_it_is(warehouse):
+    first = follow(warehouse, replaced=False)  # nothing was published yet
+    assert follow(warehouse, replaced=False) == first
+    assert follow(warehouse, replaced=True) != first
+
+
+def test_what_a_run_that_died_replaced_is_shown_by_the_next_one(warehouse):
+    published = follow(warehouse, replaced=False)
+    with pytest.raises(ZeroDivisionError), warehouse.following():
+        raise ZeroDivisionError
+    again = follow(warehouse, replaced=False)
+    assert again != published
+    assert follow(warehouse, replaced=False) == again
