@@ -1,4 +1,5 @@
-"""Makes sample input: order records as a Parquet file; with --documents, documents in a folder.
+"""Makes sample input: order records as a Parquet file; with --documents or --apps, documents or
+the tables and vectors of apps in a folder.
 
 The same seed, arguments and --end give the same bytes. Without --end the records run up to the
 last full hour, so that none lies in the future.
@@ -13,6 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from samples.apps import DEFAULT_COUNT as DEFAULT_APPS
+from samples.apps import write_apps
 from samples.documents import DEFAULT_COUNT, write_documents
 from samples.parquet import write_whole
 from samples.records import SCHEMA, OrderPlan, record_batches
@@ -22,6 +25,7 @@ ORDERS_PER_ACCOUNT = 10
 MOST_DAYS = 36_500
 MOST_RECORDS = 2**31 - 1
 MOST_DOCUMENTS = 100_000
+MOST_APPS = 1_000_000
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -34,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    target = options.documents or options.out
+    target = options.documents or options.apps or options.out
     try:
-        summary = _write_documents(options) if options.documents else _write_records(options)
+        summary = _write(options)
     except OSError as error:
         reason = error.strerror or str(error)
         print(f"{parser.prog}: error: cannot write {target}: {reason}", file=sys.stderr)
@@ -47,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     print(summary)
     return 0
+
+
+def _write(options: argparse.Namespace) -> str:
+    if options.documents:
+        return _write_documents(options)
+    return _write_apps(options) if options.apps else _write_records(options)
 
 
 def _write_records(options: argparse.Namespace) -> str:
@@ -63,6 +73,13 @@ def _write_documents(options: argparse.Namespace) -> str:
     return f"{options.documents}: {count:,} documents in {time.monotonic() - started:.1f} s"
 
 
+def _write_apps(options: argparse.Namespace) -> str:
+    started = time.monotonic()
+    count = DEFAULT_APPS if options.count is None else options.count
+    written = write_apps(options.apps, count, options.seed)
+    return f"{options.apps}: {written}; {time.monotonic() - started:.1f} s"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(prog="generate_data.py", description=__doc__)
     parser.add_argument("--seed", type=int, default=7, help="default: %(default)s")
@@ -74,10 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--days", type=int, default=30, metavar="N", help="default: %(default)s")
     add("--end", type=_day, metavar="DATE", help="the last day (UTC); default: today")
     add("--out", type=Path, default=DEFAULT_OUT, metavar="PATH", help="default: %(default)s")
-    documents = parser.add_argument_group("documents, instead of records")
-    add = documents.add_argument
+    instead = parser.add_argument_group("documents or apps, instead of records")
+    folders = instead.add_mutually_exclusive_group()
+    add = folders.add_argument
     add("--documents", type=Path, metavar="FOLDER", help="PDF, DOCX, JSON, a pair 12345")
-    add("--count", type=int, metavar="N", help=f"default: {DEFAULT_COUNT}; the pair counts as one")
+    add("--apps", type=Path, metavar="FOLDER", help="catalogue, performance and two versions")
+    counts = f"default: {DEFAULT_COUNT} documents, the pair counts as one, or {DEFAULT_APPS} apps"
+    instead.add_argument("--count", type=int, metavar="N", help=counts)
     return parser
 
 
@@ -100,7 +120,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         f"--end {last}: lies in the future (today is {today}, UTC)": last > today,
         f"--end {last}: too early for --days {options.days}": last.toordinal() <= options.days,
         **_account_problems(options),
-        **_document_problems(options),
+        **_folder_problems(options),
         f"--out {options.out}: must end in .parquet": options.out.suffix != ".parquet",
         f"--out {options.out}: is a folder": options.out.is_dir(),
     }
@@ -122,14 +142,16 @@ def _account_problems(options: argparse.Namespace) -> dict[str, bool]:
     }
 
 
-def _document_problems(options: argparse.Namespace) -> dict[str, bool]:
-    folder, count = options.documents, options.count
+def _folder_problems(options: argparse.Namespace) -> dict[str, bool]:
+    folder, count = options.documents or options.apps, options.count
+    most = MOST_APPS if options.apps else MOST_DOCUMENTS
+    option = "--apps" if options.apps else "--documents"
     return {
-        f"--count {count}: needs --documents FOLDER": count is not None and folder is None,
-        f"--count {count}: must be 1 to {MOST_DOCUMENTS}": (
-            count is not None and not 1 <= count <= MOST_DOCUMENTS
+        f"--count {count}: needs --documents FOLDER or --apps FOLDER": (
+            count is not None and folder is None
         ),
-        f"--documents {folder}: is a file": folder is not None and folder.is_file(),
+        f"--count {count}: must be 1 to {most}": count is not None and not 1 <= count <= most,
+        f"{option} {folder}: is a file": folder is not None and folder.is_file(),
     }
 
 

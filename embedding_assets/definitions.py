@@ -3,7 +3,7 @@
 import dagster as dg
 
 from embedding_assets import defs as package
-from embedding_assets.defs import automation, document_automation
+from embedding_assets.defs import app_automation, automation, document_automation
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
@@ -16,16 +16,19 @@ defs = dg.Definitions(
         automation.maintenance_job,
         document_automation.documents_job,
         document_automation.document_index_job,
+        app_automation.apps_job,
     ],
     schedules=[
         automation.daily_records,
         automation.backfill_records,
         automation.daily_maintenance,
         document_automation.backfill_documents,
+        app_automation.backfill_apps,
     ],
     sensors=[
         automation.record_files_changed,
         document_automation.document_files_changed,
+        app_automation.app_files_changed,
         automation.run_failed,
     ],
     executor=dg.in_process_executor,

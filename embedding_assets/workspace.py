@@ -12,7 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
+from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.aside import aside
+from embedding_assets.catalogue import Catalogue
 from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA, without_documents
 from embedding_assets.documents.plan import DOCUMENT_ASSETS
 from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_schema
@@ -93,6 +96,11 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "doc_chunks": CHUNK_SCHEMA,
     "doc_vectors": vector_schema(_EMPTY_DIMENSION),
     "search_evaluation": EVALUATION_SCHEMA,
+    "app_catalogue": CATALOGUE_SCHEMA,
+    "app_vectors": APP_VECTOR_SCHEMA,
+    "app_performance": PERFORMANCE_SCHEMA,
+    "performance_model": MODEL_SCHEMA,
+    "quarantined_app_rows": REJECT_SCHEMA,
 }
 """Assets kept as Parquet, with the columns that the warehouse shows before any is made."""
 
@@ -175,6 +183,11 @@ class Workspace:
     def library(self) -> Library:
         """The documents of the watched folder."""
         return Library(self)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The apps of the app files."""
+        return Catalogue(self)
 
     @property
     def postgres(self) -> "PostgresTarget":

@@ -7,7 +7,9 @@ import embedding_assets
 from embedding_assets_tests.storage import processes
 
 ROOT = Path(embedding_assets.__file__).parent
-CORE = ("documents", "embedding", "quality", "records", "search", "storage")
+CORE = (
+    "apps", "documents", "embedding", "experiments", "quality", "records", "search", "storage",
+)  # fmt: skip
 HEAVY = {"dagster", "mlflow", "fastapi", "torch", "transformers", "sentence_transformers"}
 
 
@@ -54,6 +56,16 @@ def test_only_the_graph_imports_dagster():
     assert {
         name for name in importers("dagster") if not name.startswith(("defs/", "definitions.py"))
     } == set()
+
+
+def test_only_the_service_imports_fastapi():
+    assert {name for name in importers("fastapi") if not name.startswith("api/")} == set()
+
+
+def test_the_doors_do_not_know_each_other():
+    for door, other in (("api", "defs"), ("defs", "api")):
+        for path in (ROOT / door).rglob("*.py"):
+            assert not any(f"embedding_assets.{other}" in name for name in imports_of(path)), path
 
 
 def test_only_the_registry_imports_mlflow():

@@ -2,7 +2,15 @@
 
 import typer
 
-from embedding_assets.cli import documents, records
+from embedding_assets.cli import (
+    apps,
+    documents,
+    experiment_control,
+    experiments,
+    keys,
+    records,
+    serve,
+)
 from embedding_assets.cli.output import fail
 from embedding_assets.errors import EmbeddingAssetsError
 
@@ -16,6 +24,11 @@ app = typer.Typer(
 app.add_typer(records.app)
 app.add_typer(documents.app)
 app.add_typer(documents.documents_app, name="documents")
+app.add_typer(apps.app, name="apps")
+app.add_typer(experiments.app, name="experiment")
+experiments.app.add_typer(experiment_control.app)
+app.add_typer(serve.app)
+app.add_typer(keys.app, name="keys")
 app.add_typer(records.quarantine_app, name="quarantine")
 app.add_typer(records.store_app, name="store")
 app.add_typer(records.model_app, name="model")

@@ -21,6 +21,13 @@ def document_asset(
     return _asset("documents", schema, "parquet", **options)
 
 
+def app_asset(
+    schema: pa.Schema, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of the apps group, kept as Parquet: its columns, one run for many versions."""
+    return _asset("apps", schema, "parquet", **options)
+
+
 def _asset(
     group: str, schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:

@@ -115,8 +115,10 @@ class _Pool:
         self._selector.unregister(process)
         source = self._busy.pop(process)
         seconds = heard.seconds if isinstance(heard, Answer) else process.seconds
+        result = heard.result if isinstance(heard, Answer) else heard
+        assert not isinstance(result, bytes)  # no page was ordered
         if process.is_fit:
             self._idle.append(process)
         else:
             process.end()
-        return Parsed(source, heard.result if isinstance(heard, Answer) else heard, seconds)
+        return Parsed(source, result, seconds)

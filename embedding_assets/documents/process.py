@@ -14,7 +14,7 @@ from typing import Any
 
 from embedding_assets.documents import document, failure, worker
 from embedding_assets.documents.failure import Failure, FailureKind
-from embedding_assets.documents.worker import HEADER, Answer, Order, send
+from embedding_assets.documents.worker import HEADER, Answer, Job, Order, send
 from embedding_assets.errors import EmbeddingAssetsError
 
 _START = f"import sys; sys.path[:] = sys.argv[1:]; from {worker.__name__} import serve; serve()"
@@ -32,7 +32,7 @@ class WorkerStartError(EmbeddingAssetsError):
 
 
 class WorkerProcess:
-    """One process that parses one file at a time.
+    """One process that reads or draws one file at a time.
 
     deadline: when it is to be ended unless it is heard before, by the monotonic clock.
     """
@@ -73,10 +73,10 @@ class WorkerProcess:
         """Since the file was begun."""
         return time.monotonic() - self._began
 
-    def give(self, path: Path) -> None:
-        """Let it parse a file, once it is ready; only when it has no other."""
+    def give(self, job: Job) -> None:
+        """Let it work on a file, once it is ready; only when it has no other."""
         self._files += 1
-        self._tell(os.fsencode(path.absolute()))
+        self._tell(pickle.dumps(job.absolute() if isinstance(job, Path) else job))
         if self._is_ready:
             self._begin()
 
@@ -108,7 +108,7 @@ class WorkerProcess:
         self._is_worn = True
         return Failure(
             FailureKind.TIME_LIMIT,
-            f"It was not read within {self._limits.seconds:g} s.",
+            f"It was not done within {self._limits.seconds:g} s.",
             "Try again when the machine is less busy, or raise the time limit.",
         )
 

@@ -1,4 +1,4 @@
-"""The process in which files are parsed: one after the other, each within its limits."""
+"""The process in which files are read or drawn: one after the other, each within its limits."""
 
 import os
 import pickle
@@ -10,38 +10,47 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn, TypeAlias
 
 from embedding_assets.documents.document import Document
 from embedding_assets.documents.failure import Failure, failure_of, too_large
 from embedding_assets.documents.limits import Limits, data_bytes, limited
 from embedding_assets.documents.reader import MEGABYTE, Options, read_document
 
+if TYPE_CHECKING:
+    from embedding_assets.documents.draw import PageOrder
+
 HEADER = struct.Struct("<Q?")
 """Of each message, in both directions: the length of what follows, in bytes; and whether the
 worker holds so much more than at its start that it should be replaced."""
 _PARENT_CHECK_SECONDS = 1.0
 
+Job: TypeAlias = "Path | PageOrder"
+"""A file to read, or a page to draw."""
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of one file. seconds: spent on it."""
+    """What a worker says of one file. result: what it holds, or the picture of its page as a PNG
+    file. seconds: spent on it."""
 
-    result: Document | Failure
+    result: Document | bytes | Failure
     seconds: float
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told first."""
+    """What a worker is told first. modules: to import before it says that it is ready."""
 
     limits: Limits
     options: Options
+    modules: tuple[str, ...] = ()
 
 
 def serve() -> None:
-    """Answer each path that comes on standard input, until it ends or the parent is gone."""
+    """Answer each job that comes on standard input, until it ends or the parent is gone."""
     orders, answers = _own_channels()
     messages = _messages(orders)
     order: Order = pickle.loads(next(messages))
@@ -49,10 +58,12 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # Linux: when the machine runs out of memory, a worker is to go
         Path("/proc/self/oom_score_adj").write_text("1000")
+    for name in order.modules:
+        import_module(name)
     start = data_bytes()
     send(answers, b"")
-    for path in map(os.fsdecode, messages):
-        message = _answer(Path(path), order)
+    for job in map(pickle.loads, messages):
+        message = _answer(job, order)
         grown = data_bytes() - len(message) - start
         send(answers, message, is_worn=grown > order.limits.memory_mb * MEGABYTE // 2)
 
@@ -91,19 +102,27 @@ def _messages(orders: IO[bytes]) -> Iterator[bytes]:
         yield orders.read(length)
 
 
-def _answer(path: Path, order: Order) -> bytes:
-    """The pickled Answer for one file, read and pickled within the limits.
+def _answer(job: Job, order: Order) -> bytes:
+    """The pickled Answer for one file, worked on and pickled within the limits.
 
     The one place where nothing may pass: whatever a parser raises is its file's failure.
     """
     began, limits = time.perf_counter(), order.limits
     try:
         with limited(limits):
-            document = read_document(path, order.options, limits.file_mb)
-            message = pickle.dumps(Answer(document, time.perf_counter() - began), protocol=5)
+            result = _done(job, order)
+            message = pickle.dumps(Answer(result, time.perf_counter() - began), protocol=5)
         if len(message) <= limits.document_mb * MEGABYTE:
             return message
         failure = too_large(len(message), limits)
     except (Exception, SystemExit) as error:  # noqa: BLE001
         failure = failure_of(error, limits)
     return pickle.dumps(Answer(failure, time.perf_counter() - began), protocol=5)
+
+
+def _done(job: Job, order: Order) -> Document | bytes:
+    if isinstance(job, Path):
+        return read_document(job, order.options, order.limits.file_mb)
+    from embedding_assets.documents.draw import draw_page
+
+    return draw_page(job, order.options)

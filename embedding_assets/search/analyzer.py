@@ -25,7 +25,7 @@ _LONGEST = 64
 _ASCII_SPACED = {code: " " for code in range(128) if not chr(code).isalnum()}
 _JOINT = "[-./]"
 _DIGIT = re.compile(r"\d")
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u3005\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
@@ -45,9 +45,9 @@ def words(text: str) -> list[str]:
     folded = _folded(text).replace("_", "-")
     if folded.isascii():
         return folded.translate(_ASCII_SPACED).split() + _codes(folded, r"\w")
-    spaced = _UNSPACED.sub(" ", folded)
-    found = _patterns(_letter())[0].findall(spaced) + _codes(spaced, _letter())
-    for run in _UNSPACED.findall(folded):
+    spaced = UNSPACED.sub(" ", folded)
+    found = _patterns(letter())[0].findall(spaced) + _codes(spaced, letter())
+    for run in UNSPACED.findall(folded):
         found += run
         found += map("".join, pairwise(run))
     return found
@@ -88,7 +88,7 @@ def _patterns(letter: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern
 
 
 @cache
-def _letter() -> str:
+def letter() -> str:
     """A character of a word: what `\\w` knows and the marks it leaves out (vowels of Hindi).
 
     Marks beyond the basic plane are left out too: with them the pattern would be a list to go

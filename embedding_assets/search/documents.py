@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-
 from embedding_assets.documents.document import Box
 from embedding_assets.embedding.encoder import Encoder, Vectors
-from embedding_assets.errors import ModelChangedError, NotFoundError, StoreDamagedError
+from embedding_assets.errors import ModelChangedError
 from embedding_assets.search.filters import NO_FILTERS, Filters, SearchError
 from embedding_assets.search.hybrid import DEPTH, fuse, unrelated_cosine
 from embedding_assets.search.index import IndexVersion
 from embedding_assets.search.manifest import Manifest
-from embedding_assets.search.snapshots import Snapshots, TombstoneState
+from embedding_assets.search.serving import Served, ServedIndex, Trouble
+from embedding_assets.search.snapshots import Snapshots
 from embedding_assets.search.vectors import Found, Mask
 
 
@@ -52,30 +51,44 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class _Served:
-    """An opened version, and which of its rows may be returned after the list of forgotten
-    documents in that state."""
+class QueryVectors:
+    """Queries that are encoded already, so that several askers can share one pass of the model.
 
-    version: IndexVersion
-    tombstones: TombstoneState
-    allowed: Mask | None
+    fingerprint: of the encoder. vectors: float32 [q, d], unit length, one for each query.
+    """
+
+    fingerprint: str
+    vectors: Vectors
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits of a query, best first, and the version of the index that has them."""
+
+    manifest: Manifest
+    hits: list[Hit]
 
 
 class DocumentSearch:
     """Answers queries from the current version of an index; may be shared between threads.
 
     A version that is published meanwhile is used from the next search on, and so is every change
-    of the tombstone list.
+    of the tombstone list. One that cannot be opened is left, and `trouble` says why.
     """
 
-    def __init__(self, snapshots: Snapshots, encoder: Callable[[Manifest], Encoder]) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        encoder: Callable[[Manifest], Encoder],
+        *,
+        in_background: bool = False,
+    ) -> None:
         """encoder: gives the model of an index; called for the first query that needs it, and
-        again when an index of another model is published."""
-        self._snapshots = snapshots
+        again when an index of another model is published. in_background: no search waits for a new
+        version to be opened, so that it is used a moment later."""
+        self._index = ServedIndex(snapshots, in_background=in_background)
         self._open_encoder = encoder
         self._encoder: Encoder | None = None
-        self._served: _Served | None = None
-        self._opening = threading.Lock()
         self._loading = threading.Lock()
 
     def search(
@@ -84,13 +97,32 @@ class DocumentSearch:
         mode: Mode | str = Mode.HYBRID,
         k: int = 10,
         filters: Filters = NO_FILTERS,
+        *,
+        vectors: QueryVectors | None = None,
     ) -> list[Hit]:
         """The `k` best passages for `query` among those that meet `filters`, best first.
 
+        vectors: of the query, where it is encoded already.
         Raises SearchError for a blank query, an unknown mode or k below 1, NotFoundError when
         nothing is indexed yet, ModelChangedError when the encoder is not the index's.
         """
-        return self.search_many([query], mode, k, filters)[0]
+        return self.answer(query, mode, k, filters, vectors=vectors).hits
+
+    def answer(
+        self,
+        query: str,
+        mode: Mode | str = Mode.HYBRID,
+        k: int = 10,
+        filters: Filters = NO_FILTERS,
+        *,
+        vectors: QueryVectors | None = None,
+    ) -> Answer:
+        """The same, with the version that was searched even where nothing was found."""
+        _check([query], k)
+        served = self._index.now()
+        wanted = _Wanted(_mode(mode), k, filters)
+        [hits] = self._hits(served, [query], wanted, vectors)
+        return Answer(served.version.manifest, hits)
 
     def search_many(
         self,
@@ -98,103 +130,107 @@ class DocumentSearch:
         mode: Mode | str = Mode.HYBRID,
         k: int = 10,
         filters: Filters = NO_FILTERS,
+        *,
+        vectors: QueryVectors | None = None,
     ) -> list[list[Hit]]:
         """The answers to several queries, all from one version; quicker than one by one."""
         _check(queries, k)
-        ranked_by = _mode(mode)
-        served = self._serve()
-        allowed = _both(served.allowed, served.version.filters.mask(filters))
-        found = self._ranked(served.version, list(queries), ranked_by, k, allowed)
-        return [
-            [_hit(served.version, int(row), float(score), ranked_by) for row, score in pairs]
-            for pairs in (zip(rows, scores, strict=True) for rows, scores in found)
-        ]
+        return self._hits(self._index.now(), queries, _Wanted(_mode(mode), k, filters), vectors)
 
     @property
     def manifest(self) -> Manifest:
         """What is known of the version that answers now."""
-        return self._serve().version.manifest
+        return self._index.now().version.manifest
 
-    def _ranked(
-        self, version: IndexVersion, queries: list[str], mode: Mode, k: int, allowed: Mask | None
-    ) -> list[Found]:
-        if mode is Mode.KEYWORD:
-            return [version.keywords.search(query, k, allowed) for query in queries]
-        vectors = self._encode(version.manifest, queries)
-        if mode is Mode.SEMANTIC:
-            return version.vectors.search_many(vectors, k, allowed)
-        depth = max(DEPTH, k)
-        semantic = version.vectors.search_many(vectors, depth, allowed)
-        found = []
-        for query, vector, near in zip(queries, vectors, semantic, strict=True):
-            worded = version.keywords.search(query, depth, allowed)
-            floor = unrelated_cosine(vector, version.vectors.mean)
-            found.append(fuse(*near, *worded, k, unrelated=floor))
-        return found
+    @property
+    def served(self) -> Served:
+        """The version that answers now, and what may be shown of it."""
+        return self._index.now()
 
-    def _encode(self, manifest: Manifest, queries: list[str]) -> Vectors:
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why an older version answers than the one that was published last; None when it does."""
+        return self._index.trouble
+
+    def _hits(
+        self,
+        served: Served,
+        queries: Sequence[str],
+        wanted: "_Wanted",
+        vectors: QueryVectors | None,
+    ) -> list[list[Hit]]:
+        version = served.version
+        allowed = served.allowed_by(wanted.filters)
+        encoded = None
+        if wanted.mode is not Mode.KEYWORD:
+            encoded = self._vectors(version.manifest, queries, vectors)
+        found = _ranked(version, wanted, queries, encoded, allowed)
+        return [
+            [_hit(version, int(row), float(score), wanted.mode) for row, score in pairs]
+            for pairs in (zip(rows, scores, strict=True) for rows, scores in found)
+        ]
+
+    def _vectors(
+        self, manifest: Manifest, queries: Sequence[str], known: QueryVectors | None
+    ) -> Vectors:
+        if known is None:
+            return self._encode(manifest, queries)
+        if known.fingerprint != manifest.model.fingerprint:
+            raise _other_model(manifest, known.fingerprint)
+        if len(known.vectors) != len(queries):
+            raise ValueError(f"{len(queries)} queries but {len(known.vectors)} vectors")
+        return known.vectors
+
+    def _encode(self, manifest: Manifest, queries: Sequence[str]) -> Vectors:
         with self._loading:
             encoder = self._encoder
             if encoder is None or encoder.fingerprint != manifest.model.fingerprint:
                 encoder = self._encoder = self._open_encoder(manifest)
         if encoder.fingerprint != manifest.model.fingerprint:
-            raise ModelChangedError(
-                f"The index {manifest.version} holds vectors of {manifest.model.name} "
-                f"({manifest.model.fingerprint[:12]}), but queries would be read by another model "
-                f"({encoder.fingerprint[:12]}).",
-                "Set model.name and model.precision back, or build the index with this model: "
-                "materialize document_index and what is before it.",
-            )
+            raise _other_model(manifest, encoder.fingerprint)
         return encoder.encode(queries).vectors
 
-    def _serve(self) -> _Served:
-        """The current version, without the forgotten documents."""
-        served = self._served
-        name, tombstones = self._snapshots.current(), self._snapshots.tombstones.state()
-        listed = served is not None and served.tombstones == tombstones
-        if served is not None and listed and served.version.manifest.version == name:
-            return served
-        # While one thread opens a new version the others go on with the old one; but nobody goes
-        # on with an old list of forgotten documents.
-        if not self._opening.acquire(blocking=not listed):
-            assert served is not None
-            return served
-        try:
-            self._served = self._refreshed(self._served)
-            return self._served
-        finally:
-            self._opening.release()
 
-    def _refreshed(self, served: _Served | None) -> _Served:
-        current = self._snapshots.current()
-        same = served is not None and served.version.manifest.version == current
-        version = served.version if served is not None and same else self._open()
-        tombstones = self._snapshots.tombstones.state()  # before the list: never newer than it
-        if served is not None and same and served.tombstones == tombstones:
-            return served
-        allowed = version.filters.without(self._snapshots.tombstones.ids())
-        return _Served(version, tombstones, allowed)
+@dataclass(frozen=True)
+class _Wanted:
+    """How passages are ranked, how many are wanted, and which of them."""
 
-    def _open(self) -> IndexVersion:
-        """The current version, which may be swept just before it is opened."""
-        while True:
-            name = self._snapshots.current()
-            try:
-                version = IndexVersion.open(self._snapshots.path(name))
-            except (FileNotFoundError, StoreDamagedError) as error:
-                if self._snapshots.current() != name:
-                    continue
-                if isinstance(error, StoreDamagedError):
-                    raise
-                raise NotFoundError(
-                    f"The index version {name} is gone.", "Build the index again."
-                ) from None
-            if not version.manifest.rows:
-                raise NotFoundError(
-                    "The index holds no passage yet.",
-                    "Put documents into the watched folder and materialize document_index.",
-                )
-            return version
+    mode: Mode
+    k: int
+    filters: Filters
+
+
+def _ranked(
+    version: IndexVersion,
+    wanted: _Wanted,
+    queries: Sequence[str],
+    vectors: Vectors | None,
+    allowed: Mask | None,
+) -> list[Found]:
+    """The rows for each query with their scores. vectors: None for keyword search alone."""
+    k = wanted.k
+    if vectors is None:
+        return [version.keywords.search(query, k, allowed) for query in queries]
+    if wanted.mode is Mode.SEMANTIC:
+        return version.vectors.search_many(vectors, k, allowed)
+    depth = max(DEPTH, k)
+    semantic = version.vectors.search_many(vectors, depth, allowed)
+    found = []
+    for query, vector, near in zip(queries, vectors, semantic, strict=True):
+        worded = version.keywords.search(query, depth, allowed)
+        floor = unrelated_cosine(vector, version.vectors.mean)
+        found.append(fuse(*near, *worded, k, unrelated=floor))
+    return found
+
+
+def _other_model(manifest: Manifest, fingerprint: str) -> ModelChangedError:
+    return ModelChangedError(
+        f"The index {manifest.version} holds vectors of {manifest.model.name} "
+        f"({manifest.model.fingerprint[:12]}), but queries would be read by another model "
+        f"({fingerprint[:12]}).",
+        "Set model.name and model.precision back, or build the index with this model: "
+        "materialize document_index and what is before it.",
+    )
 
 
 def _check(queries: Sequence[str], k: int) -> None:
@@ -211,13 +247,6 @@ def _mode(mode: Mode | str) -> Mode:
         raise SearchError(
             f"'{mode}' is no search mode.", f"The modes are {', '.join(Mode)}."
         ) from None
-
-
-def _both(one: Mask | None, other: Mask | None) -> Mask | None:
-    """What both allow; None when that is everything."""
-    masks = [mask for mask in (one, other) if mask is not None]
-    both = np.logical_and.reduce(masks) if masks else None
-    return None if both is None or both.all() else both
 
 
 def _hit(version: IndexVersion, row: int, score: float, mode: Mode) -> Hit:

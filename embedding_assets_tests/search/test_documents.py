@@ -7,8 +7,9 @@ import pytest
 from embedding_assets.documents.document import Box
 from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets.errors import ModelChangedError, NotFoundError, StoreDamagedError
+from embedding_assets.search import serving
 from embedding_assets.search.build import build_index, remove_versions_with
-from embedding_assets.search.documents import DocumentSearch, Hit, Mode
+from embedding_assets.search.documents import DocumentSearch, Hit, Mode, QueryVectors
 from embedding_assets.search.filters import Filters, SearchError, parse_filters
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets_tests.search.collection import (
@@ -185,7 +186,7 @@ def test_a_new_version_is_used_from_the_next_search_on(snapshots):
 
 def test_an_open_version_outlives_its_files(snapshots):
     search = searcher(snapshots)
-    version = search._serve().version
+    version = search.served.version
     name = snapshots.current()
     build_index(snapshots, Collection({"tea": ["sip the tea"]}).source)
     with snapshots.locked():
@@ -240,6 +241,126 @@ def test_a_damaged_version_is_named(snapshots):
     (snapshots.path(snapshots.current()) / "passages.arrow").write_bytes(b"torn")
     with pytest.raises(StoreDamagedError, match="Roll back"):
         searcher(snapshots).search("cake")
+
+
+class TestADamagedNewVersion:
+    @pytest.fixture
+    def search(self, snapshots):
+        """Opened before a version was published that is torn."""
+        search = searcher(snapshots)
+        search.search("cake")
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        (snapshots.path(snapshots.current()) / "passages.arrow").write_bytes(b"torn")
+        return search
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_leaves_the_old_one_in_service(self, snapshots, search, mode):
+        old, new = snapshots.names()
+        hits = search.search("cake", mode)
+        assert {hit.index_version for hit in hits} == {old} == {search.manifest.version}
+        assert search.trouble.version == new
+        assert isinstance(search.trouble.error, StoreDamagedError)
+
+    def test_is_opened_once_and_not_by_every_search(self, search, monkeypatch):
+        search.search("cake")
+        monkeypatch.setattr(serving, "IndexVersion", None)
+        assert search.search("cake")
+
+    def test_does_not_bring_forgotten_documents_back(self, snapshots, search):
+        snapshots.tombstones.add(["cake"])
+        assert found_by(search, "cake", "keyword") == []
+        assert found_by(search, "plaintiff", "keyword") == ["law-0"]
+        assert search.served.documents["doc_id"].to_pylist() == ["soup", "law"]
+
+    def test_is_followed_by_the_next_that_is_whole(self, snapshots, search):
+        search.search("cake")
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the hot tea"]}).source)
+        assert found_by(search, "tea", "keyword") == ["tea-0"] and search.trouble is None
+
+    def test_is_forgotten_after_rolling_back(self, snapshots, search):
+        search.search("cake")
+        snapshots.rollback()
+        assert search.search("cake") and search.trouble is None
+
+    def test_that_is_gone_leaves_the_old_one_too(self, snapshots, search):
+        (snapshots.folder / "current").write_text("gone\n")
+        assert search.search("cake") and search.trouble.version == "gone"
+
+    def test_of_which_every_document_was_removed_ends_the_old_one(self, snapshots, search):
+        build_index(snapshots, Collection({"scan": []}).source)
+        with pytest.raises(NotFoundError, match="no passage yet"):
+            search.search("cake")
+
+
+class TestOpeningInTheBackground:
+    @pytest.fixture
+    def search(self, snapshots):
+        search = DocumentSearch(snapshots, lambda manifest: ENCODER, in_background=True)
+        search.search("cake")
+        return search
+
+    def settle(self, search):
+        """Until nothing is being opened."""
+        with search._index._opening:
+            pass
+
+    def test_answers_from_the_old_version_until_the_new_one_is_open(self, snapshots, search):
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        old, new = snapshots.names()
+        assert {hit.index_version for hit in search.search("cake")} == {old}
+        self.settle(search)
+        assert {hit.index_version for hit in search.search("cake")} == {new}
+
+    def test_never_waits_with_forgetting(self, snapshots, search):
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        snapshots.tombstones.add(["cake"])
+        for _ in range(2):
+            assert "cake" not in {hit.doc_id for hit in search.search("eat the cake")}
+            self.settle(search)
+        assert search.manifest.version == snapshots.current()
+
+    def test_leaves_the_old_version_when_the_new_one_is_damaged(self, snapshots, search):
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        (snapshots.path(snapshots.current()) / "passages.arrow").write_bytes(b"torn")
+        for _ in range(2):
+            assert {hit.index_version for hit in search.search("cake")} == {snapshots.names()[0]}
+            self.settle(search)
+        assert search.trouble.version == snapshots.current()
+
+    def test_ends_with_the_old_version_when_every_document_was_removed(self, snapshots, search):
+        build_index(snapshots, Collection({"scan": []}).source)
+        search.search("cake")
+        self.settle(search)
+        with pytest.raises(NotFoundError, match="no passage yet"):
+            search.search("cake")
+
+
+class TestQueriesThatAreEncodedAlready:
+    def test_are_not_encoded_again(self, snapshots):
+        def refuse(manifest):
+            raise AssertionError
+
+        given = QueryVectors(ENCODER.fingerprint, ENCODER.encode(["the court"]).vectors)
+        for mode in MODES:
+            hits = DocumentSearch(snapshots, refuse).search("the court", mode, vectors=given)
+            assert hits == searcher(snapshots).search("the court", mode)
+
+    def test_must_be_of_the_models_vectors_and_as_many(self, snapshots):
+        other = HashingEncoder(16)
+        given = QueryVectors(other.fingerprint, other.encode(["cake"]).vectors)
+        with pytest.raises(ModelChangedError, match="hashing.*materialize document_index"):
+            searcher(snapshots).search("cake", vectors=given)
+        two = QueryVectors(ENCODER.fingerprint, ENCODER.encode(["cake", "soup"]).vectors)
+        with pytest.raises(ValueError, match="1 queries but 2 vectors"):
+            searcher(snapshots).search("cake", vectors=two)
+
+
+def test_the_documents_of_the_version_that_answers_are_listed_without_forgotten_ones(snapshots):
+    search = searcher(snapshots)
+    assert search.served.documents["doc_id"].to_pylist() == [*TEXTS]
+    assert search.served.documents["rows"].to_pylist() == [2, 3, 1]
+    snapshots.tombstones.add(["cake"])
+    assert search.served.documents["doc_id"].to_pylist() == ["soup", "law"]
 
 
 def test_parts_that_do_not_belong_together_are_named(snapshots):

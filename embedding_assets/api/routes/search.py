@@ -1,0 +1,192 @@
+"""Passages of documents that answer a query."""
+
+import math
+import time
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field, StringConstraints
+
+from embedding_assets.api.callers import scope, service_of
+from embedding_assets.api.problems import RequestError
+from embedding_assets.api.schemas import Body
+from embedding_assets.api.service import Service
+from embedding_assets.api.steering import Participation, Steering, steered
+from embedding_assets.documents.document import Box
+from embedding_assets.search.documents import Hit, Mode, QueryVectors
+from embedding_assets.search.filters import Filters, parse_filters
+from embedding_assets.search.highlight import find_highlights, query_terms
+
+Query = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Condition = Annotated[str, StringConstraints(min_length=1, max_length=5_000)]
+Unit = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+router = APIRouter(tags=["search"])
+
+
+class SearchRequest(Body):
+    """What to look for, and where."""
+
+    query: Query
+    mode: Mode | None = Field(
+        None,
+        description="Empty: hybrid, or what an experiment chooses for the unit. A mode that is "
+        "given is used, and the request takes part in no experiment.",
+    )
+    k: int = Field(10, ge=1, strict=True, description="Most results; at most service.max_k.")
+    filters: list[Condition] = Field(
+        [],
+        max_length=32,
+        description="As `document=reports/*.pdf`, `page=3..5`, `format=pdf`, `title=*`, "
+        "`date>=2026-01-01`: different fields must all hold, of a repeated one any value.",
+    )
+    unit: Unit | None = Field(
+        None, description="The user or session, so that experiments serve it the same way again."
+    )
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {"query": "how are late fees charged", "k": 3, "filters": ["format=pdf"]},
+                {"query": "APP_29786", "mode": "keyword", "unit": "session-1"},
+            ]
+        }
+    }
+
+
+class BoxOnPage(BaseModel):
+    """A rectangle in points from the top left corner of the page as it is shown."""
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class SearchResult(BaseModel):
+    """A passage.
+
+    highlights: ranges [start, end) of `text` in Unicode code points. image: the first page it
+    stands on, with its boxes marked; null where its document is no PDF.
+    """
+
+    text: str
+    highlights: list[tuple[int, int]]
+    score: float
+    doc_id: str
+    path: str
+    title: str | None
+    pages: list[int]
+    boxes: list[BoxOnPage]
+    heading_path: list[str]
+    chunk_id: str
+    kind: str
+    image: str | None
+
+
+class SearchAnswer(BaseModel):
+    """The best passages first, all from one version of the index."""
+
+    query: str
+    mode: Mode
+    model_version: str
+    index_version: str
+    experiment: Participation | None
+    results: list[SearchResult]
+    took_ms: float
+
+
+@router.post("/search", dependencies=[scope("search")], summary="Search in documents")
+async def search(request: Request, wanted: SearchRequest) -> SearchAnswer:
+    """By meaning, by words, or by both (the default); filters hold before the ranking."""
+    began = time.perf_counter()
+    service = service_of(request)
+    _require_moderate(wanted.k, service.settings.service.max_k)
+    filters = parse_filters(wanted.filters)
+    unit = wanted.unit if wanted.mode is None else None
+    with steered(service, "search", unit) as steering:
+        mode = wanted.mode or _chosen(steering)
+        vectors = await _vectors(service, wanted.query, mode)
+        answer = await service.run(_answer, service, wanted, mode, filters, vectors)
+        steering.is_empty = not answer.results
+    answer.experiment = steering.participation
+    answer.took_ms = round((time.perf_counter() - began) * 1000, 2)
+    return answer
+
+
+def _require_moderate(k: int, most: int) -> None:
+    if k > most:
+        raise RequestError(f"{k} results are too many.", f"Ask for {most} at most.", 422)
+
+
+def _chosen(steering: Steering) -> Mode:
+    """The mode of the variant; one that does not exist chooses nothing."""
+    if steering.setting in {each.value for each in Mode}:
+        return Mode(steering.setting)
+    steering.routed = None
+    return Mode.HYBRID
+
+
+async def _vectors(service: Service, query: str, mode: Mode) -> QueryVectors | None:
+    """The query's vector, computed together with those of others; None where words are enough."""
+    if mode is Mode.KEYWORD or not query.strip():
+        return None
+    encoding = await service.encode([query])
+    return QueryVectors(service.queries.fingerprint, encoding.vectors)
+
+
+def _answer(
+    service: Service,
+    wanted: SearchRequest,
+    mode: Mode,
+    filters: Filters,
+    vectors: QueryVectors | None,
+) -> SearchAnswer:
+    documents = service.documents()
+    found = documents.answer(wanted.query, mode, wanted.k, filters, vectors=vectors)
+    terms = query_terms(wanted.query)
+    return SearchAnswer(
+        query=wanted.query,
+        mode=mode,
+        model_version=found.manifest.model.version,
+        index_version=found.manifest.version,
+        experiment=None,
+        results=[_result(hit, terms) for hit in found.hits],
+        took_ms=0.0,
+    )
+
+
+def _result(hit: Hit, terms: frozenset[str]) -> SearchResult:
+    return SearchResult(
+        text=hit.text,
+        highlights=find_highlights(terms, hit.text),
+        score=hit.score,
+        doc_id=hit.doc_id,
+        path=hit.path,
+        title=hit.title,
+        pages=list(hit.pages),
+        boxes=[_box(box) for box in hit.boxes if _is_finite(box)],
+        heading_path=list(hit.heading_path),
+        chunk_id=hit.chunk_id,
+        kind=hit.kind,
+        image=image_of(hit),
+    )
+
+
+def image_of(hit: Hit) -> str | None:
+    """Where the picture of the page with the passage is."""
+    pages = [box.page for box in hit.boxes] or list(hit.pages)
+    if not pages or not hit.path.lower().endswith(".pdf"):
+        return None
+    place = {"doc_id": hit.doc_id, "page": pages[0], "chunk_id": hit.chunk_id}
+    return f"/documents/image?{urlencode(place)}"
+
+
+def _box(box: Box) -> BoxOnPage:
+    sides = (round(side, 2) for side in (box.left, box.top, box.right, box.bottom))
+    left, top, right, bottom = sides
+    return BoxOnPage(page=box.page, left=left, top=top, right=right, bottom=bottom)
+
+
+def _is_finite(box: Box) -> bool:
+    return all(map(math.isfinite, (box.left, box.top, box.right, box.bottom)))

@@ -1,0 +1,221 @@
+"""What the routes serve: opened when first used, warmed up in the background at the start."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from embedding_assets.api.batching import QueryEncoder
+from embedding_assets.api.content import Content
+from embedding_assets.api.health import Part, Parts
+from embedding_assets.api.keys import KeyRing, KeyStore
+from embedding_assets.api.lazy import Lazy
+from embedding_assets.api.limits import Limiter
+from embedding_assets.api.metrics import Metrics
+from embedding_assets.api.problems import OverloadedError
+from embedding_assets.api.steering import Experiments
+from embedding_assets.embedding.encoder import Encoder, Encoding
+from embedding_assets.errors import StoreDamagedError
+from embedding_assets.search.documents import DocumentSearch
+from embedding_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from embedding_assets.apps.service import SimilarityService
+    from embedding_assets.workspace import Workspace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = 4
+_DATABASE_THREADS = 4
+_MOST_WAITING = 1_024
+
+
+class Service:
+    """Everything that routes need, on `app.state.service`; get it by `service_of(request)`.
+
+    workspace(): the data folder; blocks when first called, so call it in a thread.
+    engine(): the SQLAlchemy engine of the service's database, its own tables created.
+    queries: the encoder of the configured model with the vectors of recent queries; may be given
+    to anything that takes an `Encoder`. In a route `await service.encode(texts)` first: what the
+    core then encodes in its thread is known already.
+    documents(): search in the document index by that encoder. apps(): similar apps.
+    experiments: those that steer requests. content: pages, accounts and maps.
+    parts: what health and readiness speak of; a module of routes adds its own in `prepare`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        encoder: Callable[[], Encoder] | None = None,
+        is_loopback: bool = True,
+    ) -> None:
+        """encoder: opens another encoder than that of the settings' model.
+        is_loopback: whether the server can only be reached from its own machine."""
+        self.settings = settings
+        self.is_loopback = is_loopback
+        self.after_warm_up: Callable[[], None] | None = None
+        self.metrics = Metrics()
+        self.workspace: Lazy[Workspace] = Lazy(lambda: _open_workspace(settings))
+        self.engine: Lazy[Engine] = Lazy(lambda: open_service_engine(settings))
+        self.queries = QueryEncoder(
+            encoder or (lambda: self.workspace().encoder),
+            settings.service.query_cache,
+            self.metrics,
+        )
+        self.documents: Lazy[DocumentSearch] = Lazy(self._open_documents)
+        self.apps: Lazy[SimilarityService] = Lazy(self._open_apps)
+        self.experiments = Experiments(self.engine)
+        self.content = Content(self.workspace, self.documents, self.apps)
+        self._key_store = KeyStore(self.engine)
+        self.keys = KeyRing(self._key_store, self.run_database)
+        self.limits = Limiter(self.engine, self.metrics)
+        self.parts = Parts()
+        self._threads = _Threads("core", _THREADS)
+        self._database_threads = _Threads("database", _DATABASE_THREADS)
+        self.parts.add(Part("database", self._look_at_database, self._open_tables))
+        self.parts.add(Part("model", self._look_at_model, self.queries.warm, is_needed=True))
+        self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().index))
+        self.parts.add(Part("documents", self._look_at_documents, self._warm_documents))
+        self.content.add_parts(self.parts)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns, computed in one of a few threads beside the event loop.
+
+        Raises OverloadedError when too many wait already.
+        """
+        return await self._threads.run(lambda: function(*args, **kwargs))
+
+    async def run_database(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same in threads of their own: a database that hangs holds up nothing else."""
+        return await self._database_threads.run(lambda: function(*args, **kwargs))
+
+    async def encode(self, texts: Sequence[str]) -> Encoding:
+        """The vectors of texts, known or computed together with what others ask for just now.
+
+        Raises OverloadedError when too much waits already.
+        """
+        return await self.queries.encode_soon(texts)
+
+    def open(self) -> None:
+        """Begin to warm up in the background."""
+        self.parts.warm_up(then=self.after_warm_up)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of everything."""
+        await asyncio.to_thread(self.limits.stop)
+        await asyncio.to_thread(self.experiments.close)
+        await asyncio.to_thread(self.content.close)
+        self.parts.close()
+        self.queries.close()
+        self._threads.close()
+        self._database_threads.close()
+        if self.engine.is_open:
+            await asyncio.to_thread(self.engine().dispose)
+        self.metrics.close()
+
+    def _open_documents(self) -> DocumentSearch:
+        snapshots = self.workspace().library.snapshots
+        return DocumentSearch(snapshots, lambda _: self.queries, in_background=True)
+
+    def _open_apps(self) -> "SimilarityService":
+        from embedding_assets.apps.service import SimilarityService
+
+        return SimilarityService(self.workspace().catalogue.snapshots, lambda: self.queries)
+
+    def _look_at_apps(self) -> dict[str, Any]:
+        apps = self.apps()
+        manifest = apps.index.manifest
+        self.metrics.index("apps", manifest.version, manifest.apps)
+        if apps.trouble:
+            raise StoreDamagedError(
+                f"{apps.trouble} The version before it is served.", "Materialize app_index again."
+            )
+        return {
+            "version": manifest.version,
+            "rows": manifest.apps,
+            "versions": {name: each.rows for name, each in manifest.versions.items()},
+        }
+
+    def _look_at_model(self) -> dict[str, Any]:
+        settings, encoder = self.settings.model, self.queries
+        return {
+            "name": settings.name,
+            "fingerprint": encoder.fingerprint,
+            "dimension": encoder.dimension,
+        }
+
+    def _look_at_documents(self) -> dict[str, Any]:
+        manifest = self.documents().manifest
+        trouble = self.documents().trouble
+        self.metrics.index("documents", manifest.version, manifest.rows)
+        if trouble:
+            raise StoreDamagedError(
+                f"{trouble.error.problem} The version before it is served.", trouble.error.mend
+            )
+        return {
+            "version": manifest.version,
+            "rows": manifest.rows,
+            "model": manifest.model.version,
+        }
+
+    def _warm_documents(self) -> None:
+        from embedding_assets.search.documents import Mode
+
+        for mode in Mode:
+            self.documents().search("warm up", mode, k=1)
+
+    def _open_tables(self) -> None:
+        self._key_store.open()
+        self.limits.open()
+
+    def _look_at_database(self) -> dict[str, Any]:
+        from embedding_assets.database import reading
+
+        with reading(self.engine()) as connection:
+            connection.exec_driver_sql("SELECT 1")
+            return {"kind": connection.dialect.name}
+
+
+class _Threads:
+    """A few threads, and a queue before them that does not grow without end."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._executor = ThreadPoolExecutor(count, f"service-{name}")
+        self._waiting = 0
+
+    async def run(self, function: Callable[[], T]) -> T:
+        if self._waiting >= _MOST_WAITING:
+            raise OverloadedError("Too many requests wait for an answer.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _open_workspace(settings: Settings) -> "Workspace":
+    from embedding_assets.workspace import open_workspace
+
+    # Queries are short: one thread answers each of them soonest, and leaves cores to the others.
+    model = settings.model.model_copy(update={"threads": settings.model.threads or 1})
+    return open_workspace(settings.model_copy(update={"model": model}))
+
+
+def open_service_engine(settings: Settings) -> "Engine":
+    """The engine of the database of keys, limits and experiments.
+
+    Raises SettingsError, DatabaseUnavailableError.
+    """
+    from embedding_assets.database import open_engine
+
+    url = settings.service.database_url
+    if url is not None:
+        return open_engine(url.get_secret_value())
+    return open_engine(f"sqlite:///{settings.data_dir.resolve() / 'service.db'}")

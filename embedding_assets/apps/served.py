@@ -1,0 +1,86 @@
+"""The version of the app index that answers now, swapped without losing a question."""
+
+import threading
+
+from embedding_assets.apps.index import AppIndex
+from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreVersionError
+from embedding_assets.search.snapshots import Snapshots
+
+_EMPTY = "Materialize app_index: `dagster asset materialize --select group:apps`."
+
+
+class ServedApps:
+    """Opens what is published, at the first question after it was; may be shared by threads.
+
+    While one thread opens a new version the others go on with the old one. A version that cannot
+    be read is not served: the old one stays, and `trouble` says why.
+    """
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+        self._index: AppIndex | None = None
+        self._refused: str | None = None
+        self._opening = threading.Lock()
+        self.trouble: str | None = None
+        self.swaps = 0
+
+    def index(self) -> AppIndex:
+        """The version that answers.
+
+        Raises NotFoundError while nothing was published; StoreDamagedError, StoreVersionError when
+        the first version cannot be read.
+        """
+        served = self._index
+        try:
+            name = self._snapshots.current()
+        except NotFoundError:
+            if served is None:
+                raise NotFoundError(
+                    f"No index of apps stands in {self._snapshots.folder}.", _EMPTY
+                ) from None
+            return served
+        if served is not None and name in (served.manifest.version, self._refused):
+            if name == served.manifest.version and self.trouble:
+                self.trouble = self._refused = None
+            return served
+        if not self._opening.acquire(blocking=served is None):
+            assert served is not None
+            return served
+        try:
+            return self._opened(name)
+        finally:
+            self._opening.release()
+
+    @property
+    def opened(self) -> AppIndex | None:
+        """The version that answered last; None before the first question."""
+        return self._index
+
+    def _opened(self, name: str) -> AppIndex:
+        served = self._index
+        if served is not None and served.manifest.version == name:
+            return served
+        try:
+            self._index = self._open(name)
+        except (NotFoundError, StoreDamagedError, StoreVersionError) as error:
+            if served is None:
+                raise
+            self.trouble, self._refused = str(error), name
+            return served
+        self.trouble = self._refused = None
+        self.swaps += 1
+        return self._index
+
+    def _open(self, name: str) -> AppIndex:
+        """A version, or the one after it when it is swept before it is open."""
+        while True:
+            try:
+                return AppIndex.open(self._snapshots.path(name))
+            except (FileNotFoundError, StoreDamagedError) as error:
+                latest = self._snapshots.current()
+                if latest != name:
+                    name = latest
+                    continue
+                if isinstance(error, StoreDamagedError):
+                    raise
+                raise NotFoundError(f"The index version {name} is gone.", _EMPTY) from None
