@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -36,13 +36,14 @@ class Load:
     """What became of requests that were sent at `rate` per second.
 
     milliseconds: of each answered one, from the moment when it was due, so that one that waits
-    behind a slow one counts its waiting too. failed: answered by another status than 2xx, or not.
+    behind a slow one counts its waiting too. failures: how many requests had no answer, by the
+    reason, or another status than 2xx.
     """
 
     rate: float
     seconds: float = 0.0
     milliseconds: list[float] = field(default_factory=list)
-    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     def quantile(self, share: float) -> float:
         """Milliseconds within which that share of the answers came; NaN where none did."""
@@ -111,13 +112,13 @@ async def _timed(client: Client, request: Request, due: float, load: Load) -> No
     try:
         async with asyncio.timeout(_GIVE_UP_SECONDS):
             status = await client.send(request)
-    except (OSError, asyncio.IncompleteReadError, TimeoutError):
-        load.failed += 1
+    except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+        load.failures[type(error).__name__] += 1
         return
     if 200 <= status < 300:
         load.milliseconds.append((time.perf_counter() - due) * 1000)
     else:
-        load.failed += 1
+        load.failures[str(status)] += 1
 
 
 def _length(head: bytes) -> int:

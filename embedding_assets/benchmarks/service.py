@@ -55,7 +55,7 @@ class Row:
     p95_ms: float
     p99_ms: float
     slowest_ms: float
-    failed: int
+    failures: dict[str, int]
     requests: int
 
 
@@ -130,8 +130,8 @@ def _row(name: str, beside: str, load: Load) -> Row:
         p95_ms=p95,
         p99_ms=p99,
         slowest_ms=slowest,
-        failed=load.failed,
-        requests=load.failed + len(load.milliseconds),
+        failures=dict(load.failures),
+        requests=load.failures.total() + len(load.milliseconds),
     )
 
 
@@ -202,7 +202,7 @@ def _table(rows: list[Row], options: argparse.Namespace) -> str:
         before = row.endpoint if row.beside == "-" else ""
         lines.append(
             f"{name:14} {row.rate:8.0f} {row.answered_per_second:7.0f} {row.p50_ms:6.1f} ms "
-            f"{row.p95_ms:6.1f} ms {row.p99_ms:6.1f} ms {row.slowest_ms:6.1f} ms {row.failed:7}"
+            f"{row.p95_ms:6.1f} ms {row.p99_ms:6.1f} ms {row.slowest_ms:6.1f} ms {_failed(row):>7}"
         )
     lines += [
         "",
@@ -215,13 +215,17 @@ def _table(rows: list[Row], options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def _failed(row: Row) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in row.failures.items()) or "0"
+
+
 def _verdicts(rows: list[Row]) -> Iterator[str]:
     for endpoint in ENDPOINTS:
         [row] = [
             r for r in rows
             if r.endpoint == endpoint.name and r.beside == "-" and r.rate == endpoint.rate
         ]  # fmt: skip
-        held = row.p99_ms <= endpoint.p99_ms and not row.failed
+        held = row.p99_ms <= endpoint.p99_ms and not row.failures
         yield (
             f"{endpoint.name}: {endpoint.rate:g}/s at p99 {row.p99_ms:.1f} ms "
             f"({'held' if held else 'not held'}: {endpoint.p99_ms:g} ms)"

@@ -114,10 +114,12 @@ def _service_samples(plan: ExperimentPlan, observed: Mapping[int, Observation]) 
 
 
 def _curves(plan: ExperimentPlan, looks: Sequence[Samples]) -> tuple[Curve, ...]:
-    """The curves where there is something to see: observed guards are known only as of now."""
-    found = curves(plan, looks)
-    seen = (replace(one, points=tuple(point for point in one.points if point.n)) for one in found)
-    return tuple(seen)
+    """The curves of what units did: the observed guards are known only as of now."""
+    return tuple(
+        replace(one, points=tuple(point for point in one.points if point.n))
+        for one in curves(plan, looks)
+        if one.metric not in OBSERVED_GUARDS
+    )
 
 
 def _days(experiment: Experiment, now: datetime) -> float:

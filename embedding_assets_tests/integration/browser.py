@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from embedding_assets.api.metrics import Metrics
 from embedding_assets.api.middleware.boundary import Boundary
@@ -36,7 +37,8 @@ def served_page():
         thread.join(0.01)
         assert thread.is_alive(), "the server did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
+    with capture_logs():
+        yield f"http://127.0.0.1:{port}/"
     server.should_exit = True
     thread.join()
 

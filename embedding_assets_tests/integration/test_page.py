@@ -412,7 +412,7 @@ def test_hostile_text_stays_text(visit, answers, path, name, address):
         ("/predict", VIEWS["apps"]),
         ("/experiments", VIEWS["experiments"]),
         ("/experiments/apps-v1-v2", VIEWS["experiment"]),
-        ("/maps", VIEWS["map"]),
+        ("/maps", "#/map"),
         ("/maps/apps", VIEWS["map"]),
     ],
 )
@@ -646,6 +646,21 @@ def test_a_point_of_the_map_is_found_chosen_and_linked(visit):
     expect(page.get_by_label("App", exact=True)).to_have_value("APP_77")
 
 
+def test_a_finger_moves_the_map_and_chooses_a_point(visit):
+    page = settled(visit("#/map/apps", has_touch=True))
+    box = page.locator("canvas").bounding_box()
+    page.get_by_role("button", name="Zoom in").tap()
+    expect(page).to_have_url(re.compile("[?&]z="))
+    page.get_by_role("searchbox").fill("garden 77")
+    page.keyboard.press("Enter")
+    page.get_by_role("searchbox").fill("")
+    expect(page).to_have_url(re.compile("point=APP_77"))
+    page.goto(page.url.replace("point=APP_77", "").rstrip("&"))
+    expect(page.get_by_text("Choose a point")).to_be_visible()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_role("heading", name="Puzzle Garden 77")).to_be_visible()
+
+
 def test_the_map_moves_by_mouse_wheel_and_keys(visit):
     page = settled(visit("#/map/apps"))
     canvas = page.locator("canvas")
@@ -665,6 +680,12 @@ def test_the_map_moves_by_mouse_wheel_and_keys(visit):
     expect(said).to_contain_text("Puzzle Garden")
     page.keyboard.press("Enter")
     expect(page.locator(".chosen h2")).to_be_visible()
+
+
+def test_a_map_is_shown_also_while_the_list_of_maps_fails(visit, answers):
+    answers["/maps"] = problem(503, "One of them is damaged.")
+    page = settled(visit("#/map/apps"))
+    expect(page.get_by_role("button", name="Games")).to_be_visible()
 
 
 def test_a_group_of_the_map_can_be_hidden(visit):

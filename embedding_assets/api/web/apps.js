@@ -11,6 +11,7 @@ import { unit } from "./store.js";
 const COUNT = 20;
 const VERSIONS = ["v1", "v2"];
 const BOTH = "both";
+const REST = "others"; // the group of small categories on the map, and none itself
 const PLACED = {
   known: "From its own vector.",
   projection: "A new app: placed by its name, category and platform.",
@@ -36,7 +37,7 @@ class AppsView {
     const choice = new AppChoice(root.querySelector("#app-id"), root.querySelector("#app-options"), {
       onChoose: () => this.submit(),
       onKnown: (groups) => root.querySelector("#app-categories")
-        .replaceChildren(...groups.map((value) => make("option", { value }))),
+        .replaceChildren(...groups.filter((value) => value && value !== REST).map((value) => make("option", { value }))),
     });
     parts.source.addEventListener("change", (event) => this.showSource(event.target.value));
     parts.form.addEventListener("submit", (event) => {

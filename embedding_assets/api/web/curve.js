@@ -115,6 +115,8 @@ class Chart {
     const x = this.x(point.n);
     this.cursor.replaceChildren(
       draw("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }),
+      ...(isBounded(point)
+        ? [draw("line", { class: "reach", x1: x, x2: x, y1: this.y(point.high), y2: this.y(point.low) })] : []),
       draw("circle", { cx: x, cy: this.y(point.difference), r: 4 }));
     this.onPoint(point);
   }
@@ -142,7 +144,7 @@ function scale([from, to], [start, end]) {
 }
 
 function extent(points) {
-  const settled = points.filter((point, at) => isBounded(point) && at >= points.length * SETTLED);
+  const settled = points.filter((point, at) => isBounded(point) && at >= (points.length - 1) * SETTLED);
   const values = settled.length
     ? settled.flatMap((point) => [point.low, point.high])
     : points.map((point) => point.difference);
@@ -177,6 +179,6 @@ export function ticks([from, to], count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
   const found = [];
-  for (let at = Math.ceil(from / step); at * step <= to + step * 1e-9; at += 1) found.push(at * step);
+  for (let at = Math.ceil(from / step); at * step <= to + step * 1e-9; at += 1) found.push(at * step || 0); // no −0
   return found;
 }

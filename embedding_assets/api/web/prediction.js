@@ -51,10 +51,9 @@ function segmentItem(segment, addressOf) {
   return make("li", {},
     make("div", { class: "row" },
       make("strong", {}, name),
-      make("span", { class: `badge ${TIERS[segment.tier] ?? ""}` }, segment.tier),
-      make("span", { class: "weight" }, percent(segment.weight, 2))),
+      make("span", { class: `badge ${TIERS[segment.tier] ?? ""}` }, segment.tier)),
     make("p", { class: "hint" },
-      `${write(segment.rate)} (${write(segment.low)} to ${write(segment.high)})`),
+      `${write(segment.rate)} (${write(segment.low)} to ${write(segment.high)}), weighs ${percent(segment.weight, 2)}`),
     apps.length ? make("p", { class: "small break" },
       apps.map((id, at) => [at ? ", " : "", make("a", { href: addressOf(id) }, id)]),
       segment.apps.length > SHOWN_APPS ? ` and ${segment.apps.length - SHOWN_APPS} more` : null) : null);

@@ -87,6 +87,8 @@ class SearchView {
       this.box.focus();
     };
     this.parts.chips.replaceChildren(...chips(this.state.filters, onRemove));
+    const subject = this.state.q.trim() || "Search";
+    document.title = `${subject} · Embedding Assets`;
     this.run();
     this.showPanel();
   }
