@@ -9,8 +9,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import NotFoundError
+from embedding_assets.quality.layout import neighbourhood_plane
 from embedding_assets.search.similar import matrix_of
 from embedding_assets.storage.parquet import ParquetTable
 
@@ -55,7 +55,7 @@ def cuisine_map(table: ParquetTable, id_column: str) -> dg.MarkdownMetadataValue
         if len(ids) < 5:
             return dg.MetadataValue.md("Too few embeddings for a map.")
         rows = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_POINTS])
-        points = _flattened(np.asarray(vectors[rows]))
+        points = neighbourhood_plane(np.asarray(vectors[rows]))
     cuisines = np.array(
         [
             each or "none"
@@ -100,18 +100,6 @@ def _scatter(axes: "Axes", points: npt.NDArray[np.float64], cuisines: npt.NDArra
         axes.scatter(
             chosen[:, 0], chosen[:, 1], s=8, color=colours(number), label=name, linewidths=0
         )
-
-
-def _flattened(vectors: Vectors) -> npt.NDArray[np.float64]:
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    with threadpool_limits(1):  # OpenMP's threads spin: on busy cores 15 points took 7 seconds
-        reduced = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
-        layout = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
-    return np.asarray(layout, dtype=np.float64)
 
 
 def _figure(width: float, height: float) -> "Figure":

@@ -30,10 +30,9 @@ class Reading:
     next: int | None
 
 
-def page_of_documents(documents: pa.Table, after: str | None, limit: int) -> list[dict[str, Any]]:
-    """The first `limit` rows by `doc_id`, behind `after` where that is given; it need not exist."""
-    if after is not None:
-        documents = documents.filter(pc.greater(documents["doc_id"], after))
+def page_of_documents(documents: pa.Table, after: str, limit: int) -> list[dict[str, Any]]:
+    """The first `limit` rows by `doc_id` behind `after`, which need not exist; "" is before all."""
+    documents = documents.filter(pc.greater(documents["doc_id"], after))
     if not len(documents):  # which select_k cannot take
         return []
     chosen = pc.select_k_unstable(documents, limit, [("doc_id", "ascending")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from embedding_assets.experiments.decision import Judgement
 from embedding_assets.experiments.offline import Analysis
 from embedding_assets.experiments.scenarios import Simulation
 from embedding_assets.experiments.simulate import Simulated
@@ -19,7 +20,6 @@ def analysis_text(analysis: Analysis) -> str:
     """What a file shows: a table of the variants, what was left out, and the decision."""
     judgement, metric = analysis.judgement, analysis.metric
     kind = "share of units" if metric.kind == "rate" else "mean per unit"
-    decision = _DECISIONS[judgement.decision].format(judgement.winner)
     lines = [
         f"{analysis.file}: {analysis.units:,} units in {analysis.rows:,} rows",
         f"{metric.name}: {kind}, {'lower' if metric.direction == 'down' else 'higher'} is better",
@@ -28,10 +28,15 @@ def analysis_text(analysis: Analysis) -> str:
         "",
         *_notes(analysis),
         "",
-        f"Decision: {decision}",
+        f"Decision: {decision_text(judgement)}",
         *(f"- {reason}" for reason in judgement.reasons),
     ]
     return "\n".join(lines)
+
+
+def decision_text(judgement: Judgement) -> str:
+    """The decision in a few words: "v2 wins", "none yet, keep going"."""
+    return _DECISIONS[judgement.decision].format(judgement.winner)
 
 
 def simulation_text(simulation: Simulation) -> str:

@@ -9,11 +9,13 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
 from embedding_assets.quality.layout import LEAST, LayoutProcess, Points, principal_plane
 
+_log = structlog.get_logger()
 MOST_POINTS = 2_000
 _GROUPS = 11
 _OTHERS = "others"
@@ -108,13 +110,15 @@ class Maps:
         return [*self._sources]
 
     def available(self) -> list[Map]:
-        """The maps of which there is anything to show."""
+        """The maps of which there is anything to show; what cannot be read is left out."""
         found = []
         for name in self._sources:
             try:
                 found.append(self.get(name))
             except NotFoundError:
                 continue
+            except EmbeddingAssetsError as error:
+                _log.warning("map_left_out", map=name, problem=error.problem)
         return found
 
     def get(self, name: str) -> Map:

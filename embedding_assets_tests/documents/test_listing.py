@@ -9,7 +9,7 @@ TABLE = pa.table({"doc_id": ["b", "ä", "a", "c/1"], "rows": [1, 2, 3, 4]})
 @pytest.mark.parametrize(
     ("after", "limit", "expected"),
     [
-        (None, 2, ["a", "b"]),
+        ("", 2, ["a", "b"]),
         ("b", 10, ["c/1", "ä"]),
         ("bb", 1, ["c/1"]),
         ("ä", 5, []),
@@ -21,4 +21,4 @@ def test_documents_come_by_id_behind_the_one_that_is_named(after, limit, expecte
 
 
 def test_of_no_document_there_is_an_empty_page():
-    assert page_of_documents(TABLE.slice(0, 0), None, 5) == []
+    assert page_of_documents(TABLE.slice(0, 0), "", 5) == []

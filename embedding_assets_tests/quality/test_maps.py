@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from embedding_assets.errors import NotFoundError
+from embedding_assets.errors import NotFoundError, StoreDamagedError
 from embedding_assets.quality.layout import LayoutError
 from embedding_assets.quality.maps import Maps, MapSource, MapState, Sample, draw_map, sampled
 
@@ -144,7 +144,14 @@ def test_unknown_maps_and_maps_of_nothing_are_named(things):
     def nothing():
         raise NotFoundError("Nothing is stored.", "Store something.")
 
-    maps = Maps([things.source, MapSource("none", "None", nothing, nothing)], Plane())
+    def damaged():
+        raise StoreDamagedError("It is torn.", "Build it again.")
+
+    others = [
+        MapSource("none", "None", nothing, nothing),
+        MapSource("torn", "Torn", damaged, damaged),
+    ]
+    maps = Maps([*others, things.source], Plane())
     with pytest.raises(NotFoundError, match="no map 'x'"):
         maps.get("x")
     with pytest.raises(NotFoundError, match="Nothing is stored"):

@@ -101,7 +101,7 @@ class DocumentRead(BaseModel):
 async def documents(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[str | None, Query(max_length=1_000, description="`next` as given.")] = None,
+    after: Annotated[str, Query(max_length=1_000, description="`next` as given.")] = "",
 ) -> DocumentList:
     """The documents that are searched, by id."""
     return await service_of(request).run(_listed, service_of(request), limit, after)
@@ -130,19 +130,17 @@ async def image(
     request: Request,
     doc_id: DocId,
     page: Annotated[int, Query(ge=1, le=_MOST_PAGES, description="From 1.")],
-    chunk_id: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="The passage to mark.")
-    ] = None,
+    chunk_id: Annotated[str, Query(max_length=200, description="The passage to mark.")] = "",
     width: Annotated[int, Query(ge=MIN_WIDTH, le=MAX_WIDTH, description="Pixels.")] = DEFAULT_WIDTH,
 ) -> Response:
     """A page of a PDF, the boxes of a passage marked. 409 while its file is not the one that was
     read; 404 for other formats, which have no picture."""
     content = service_of(request).content
-    png = await content.draw(lambda: content.pages().picture(doc_id, page, chunk_id, width))
+    png = await content.draw(lambda: content.pages().picture(doc_id, page, chunk_id or None, width))
     return Response(png, media_type="image/png")
 
 
-def _listed(service: Service, limit: int, after: str | None) -> DocumentList:
+def _listed(service: Service, limit: int, after: str) -> DocumentList:
     try:
         table = service.documents().served.documents
     except NotFoundError:
