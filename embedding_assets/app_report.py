@@ -1,6 +1,9 @@
 """What is known of apps, as text for people."""
 
+from collections.abc import Sequence
+
 from embedding_assets.apps.answers import SimilarApp, SimilarApps
+from embedding_assets.apps.manifest import AppManifest
 from embedding_assets.apps.performance import Prediction
 from embedding_assets.report import table
 
@@ -19,6 +22,22 @@ def similar_text(found: SimilarApps) -> str:
         return f"{head}\nNo app meets the filters."
     columns = ("score", "app", "name", "category", "platform", "click rate", "why")
     return "\n".join([head, table(columns, map(_cells, found.results))])
+
+
+def versions_text(manifests: Sequence[AppManifest]) -> str:
+    """The kept versions of the index, with the vectors that each holds."""
+    columns = ("index", "apps", "vectors", "predicts by", "made")
+    rows = [
+        (
+            each.version,
+            f"{each.apps:,}",
+            ", ".join(f"{name}: {entry.rows:,}" for name, entry in each.versions.items()),
+            each.predicts or "-",
+            each.created,
+        )
+        for each in manifests
+    ]
+    return table(columns, rows)
 
 
 def prediction_text(found: Prediction) -> str:

@@ -147,6 +147,10 @@ class Catalogue:
         except NotFoundError:
             return None
 
+    def kept(self) -> list[AppManifest]:
+        """The manifests of the versions of the index that are kept, oldest first."""
+        return [read_app_manifest(self.snapshots.path(name)) for name in self.snapshots.names()]
+
     def roll_back(self) -> AppManifest:
         """Serve the version of the index before the current one. Raises NotFoundError."""
         return read_app_manifest(self.snapshots.path(self.snapshots.rollback()))

@@ -226,6 +226,8 @@ def _sqlite_engine(url: URL) -> Engine:
 def _make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # For its owner alone: it holds the hashes of keys. Its journals get the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode=WAL")

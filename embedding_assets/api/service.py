@@ -1,6 +1,7 @@
 """What the routes serve: opened when first used, warmed up in the background at the start."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -116,6 +117,7 @@ class Service:
         if self.engine.is_open:
             await asyncio.to_thread(self.engine().dispose)
         self.metrics.close()
+        gc.unfreeze()  # what was frozen after warm-up is let go of like everything else
 
     def _open_documents(self) -> DocumentSearch:
         snapshots = self.workspace().library.snapshots

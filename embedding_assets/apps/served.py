@@ -6,7 +6,10 @@ from embedding_assets.apps.index import AppIndex
 from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreVersionError
 from embedding_assets.search.snapshots import Snapshots
 
-_EMPTY = "Materialize app_index: `dagster asset materialize --select group:apps`."
+_EMPTY = (
+    "Materialize it with all versions: `dagster asset materialize --select 'group:apps' "
+    "--partition-range v1...v2 -m embedding_assets.definitions`."
+)
 
 
 class ServedApps:

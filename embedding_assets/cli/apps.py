@@ -71,6 +71,23 @@ def apps_predict(
     show(found, prediction_text, as_json)
 
 
+@app.command("versions")
+def apps_versions(as_json: AsJson = False) -> None:
+    """Show the versions of the index that are kept."""
+    opened = workspace()
+    from embedding_assets.app_report import versions_text
+
+    show(opened.catalogue.kept(), versions_text, as_json)
+
+
+@app.command("rollback")
+def apps_rollback(as_json: AsJson = False) -> None:
+    """Serve the version of the index before the current one, until the next one is built."""
+    opened = workspace()
+    manifest = opened.catalogue.roll_back()
+    show(manifest, lambda m: f"{m.version} is served: {m.apps:,} apps.", as_json)
+
+
 def _described(
     app_id: str | None, name: str | None, category: str | None, platform: str | None
 ) -> "AppQuery | None":

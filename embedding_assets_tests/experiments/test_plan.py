@@ -55,7 +55,7 @@ def test_wrong_fields_are_named(fields, named):
         plan_of({**FIELDS, **fields})
 
 
-@pytest.mark.parametrize("fields", [[], None, "plan", {}, {"id": object()}], ids=str)
+@pytest.mark.parametrize("fields", [[], None, "plan", {}, {"id": {1, 2}}], ids=str)
 def test_what_is_no_plan_is_refused(fields):
     with pytest.raises(PlanError):
         plan_of(fields)

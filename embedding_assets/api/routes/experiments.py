@@ -104,6 +104,19 @@ class Outcomes(Body):
     }
 
 
+class Exposures(Body):
+    """Units that see their variants."""
+
+    units: list[Text] = Field(min_length=1, max_length=_MOST_OUTCOMES)
+    model_config = {"json_schema_extra": {"examples": [{"units": ["user-17", "user-18"]}]}}
+
+
+class Exposed(BaseModel):
+    """The variant of each unit that takes part."""
+
+    variants: dict[str, str]
+
+
 class Recorded(BaseModel):
     """What became of outcomes: counted for the first time, counted before, or of units that were
     never exposed, of which nothing was kept."""
@@ -220,6 +233,19 @@ async def record(request: Request, id: str, wanted: Outcomes) -> Recorded:
         known=kept.known + late.known,
         unknown_units=late.unknown_units,
     )
+
+
+@router.post(
+    "/experiments/{id}/exposures", dependencies=[scope("outcomes")], summary="Who sees a variant"
+)
+async def expose(request: Request, id: str, wanted: Exposures) -> Exposed:
+    """Note that units see their variants now, and tell which: for what this service does not
+    answer itself. What is acknowledged is durable; a unit counts from its first exposure."""
+    service = service_of(request)
+    seen = await service.run_database(
+        lambda: service.experiments.controller().expose(id, wanted.units)
+    )
+    return Exposed(variants={unit: variant.name for unit, variant in seen.items()})
 
 
 @router.get("/experiments/{id}/assignment", dependencies=[_READ], summary="The variant of a unit")

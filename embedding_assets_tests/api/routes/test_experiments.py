@@ -155,3 +155,11 @@ def test_a_failure_of_ours_counts_against_its_variant(client):
     compared = client.get("/experiments/e1").json()["judgement"]["comparisons"]
     [errors] = [each for each in compared if each["metric"] == "errors"]
     assert errors["mean"] + errors["control_mean"] == 1
+
+
+def test_units_can_be_exposed_by_whoever_serves_them(client):
+    running(client, {**PLAN, "endpoint": "none"})
+    sent = client.post("/experiments/e1/exposures", json={"units": ["user-1", "user-2"]})
+    assert set(sent.json()["variants"]) == {"user-1", "user-2"}
+    assert sum(client.get("/experiments/e1").json()["exposures"].values()) == 2
+    assert send(client, OUTCOME).json()["accepted"] == 1
