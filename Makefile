@@ -46,7 +46,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: $(INSTALLED) ## Sample input, the whole records pipeline over it, a summary
+demo: $(INSTALLED) ## Sample input, every pipeline over it, two experiments, a summary
 	@$(PYTHON) -m embedding_assets.demo
 
 ui: $(INSTALLED) ## Open Dagster and MLflow on local ports

@@ -1,39 +1,26 @@
 """`make demo`: sample input, the records pipeline over it in one run, the documents made
-searchable, and a summary."""
+searchable, the apps comparable, two experiments at work, and a summary."""
 
 import os
 import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from embedding_assets.defs.document_sync import Synced, sync
-from embedding_assets.document_report import hits_text
+from embedding_assets.defs.document_sync import sync
+from embedding_assets.demo_experiments import provide_experiments
+from embedding_assets.demo_summary import Outcome, Records, summary_text
 from embedding_assets.documents.folder import list_document_files
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import EmbeddingAssetsError, InputNotFoundError
 from embedding_assets.records.source import list_record_files
-from embedding_assets.report import table
 from embedding_assets.settings import load_settings
-from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace, open_workspace
+from embedding_assets.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGSTER_HOME = ROOT / "data" / "dagster"
-QUESTION = "how long does a refund take"
 _STEP = re.compile(r" - (?P<step>\w+) - STEP_SUCCESS - .* in (?P<time>[\d.]+m?s)")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one run over all days with records did."""
-
-    days: tuple[str, str]
-    computed: int
-    reused: int
-    seconds: float
-    log: Path
 
 
 def main() -> None:
@@ -44,14 +31,17 @@ def main() -> None:
         workspace = open_workspace(load_settings())
         _provide_records(workspace)
         _provide_documents(workspace)
-        outcome = materialize(workspace)
-        synced = sync(workspace, register_only=False, say=_say)
-        print(_summary(workspace, outcome, synced))
+        _provide_apps(workspace)
+        records = materialize(workspace)
+        documents = sync(workspace, register_only=False, say=_say)
+        materialize_apps(workspace)
+        experiments = provide_experiments(workspace, _say)
+        print(summary_text(workspace, Outcome(records, documents, experiments, _log(workspace))))
     except EmbeddingAssetsError as error:
         raise SystemExit(f"error: {error.problem}\n       {error.mend}") from None
 
 
-def materialize(workspace: Workspace) -> Outcome:
+def materialize(workspace: Workspace) -> Records:
     """Materialize every record asset over all days with records, through the Dagster CLI.
 
     Raises EmbeddingAssetsError, with the end of the log, when the run fails.
@@ -62,15 +52,33 @@ def materialize(workspace: Workspace) -> Outcome:
             f"No record in {workspace.days.source} falls on a day since {workspace.days.start}.",
             "Put record files there, or move the folder away for fresh sample input.",
         )
-    command = [
-        sys.executable, "-m", "dagster", "asset", "materialize", "--select", "group:records",
-        "--partition-range", f"{days[0]}...{days[-1]}", "-m", "embedding_assets.definitions",
-    ]  # fmt: skip
-    print(f"Materializing {days[0]} to {days[-1]} in one run ...", file=sys.stderr)
+    _say(f"Materializing {days[0]} to {days[-1]} in one run ...")
     known, started = _stored_vectors(workspace), time.monotonic()
-    log = workspace.data_dir / "demo.log"
+    _log(workspace).write_text("")
+    _run(_log(workspace), "records", f"{days[0]}...{days[-1]}")
+    computed = _stored_vectors(workspace) - known
+    embedded = workspace.rows("account_embeddings") + workspace.rows("item_embeddings")
+    seconds = time.monotonic() - started
+    return Records((str(days[0]), str(days[-1])), computed, embedded - computed, seconds)
+
+
+def materialize_apps(workspace: Workspace) -> None:
+    """Materialize every app asset in all versions, through the Dagster CLI.
+
+    Raises EmbeddingAssetsError, with the end of the log, when the run fails.
+    """
+    versions = workspace.catalogue.versions
+    _say(f"Materializing apps, versions {' and '.join(versions)}, in one run ...")
+    _run(_log(workspace), "apps", f"{versions[0]}...{versions[-1]}")
+
+
+def _run(log: Path, group: str, partition_range: str) -> None:
+    command = [
+        sys.executable, "-m", "dagster", "asset", "materialize", "--select", f"group:{group}",
+        "--partition-range", partition_range, "-m", "embedding_assets.definitions",
+    ]  # fmt: skip
     with (
-        log.open("w") as file,
+        log.open("a") as file,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as run,
@@ -78,14 +86,10 @@ def materialize(workspace: Workspace) -> Outcome:
         for line in run.stdout or ():
             file.write(line)
             if step := _STEP.search(line):
-                print(f"  {step['step']:<60} {step['time']:>8}", file=sys.stderr)
+                _say(f"  {step['step']:<60} {step['time']:>8}")
     if run.returncode:
         end = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise EmbeddingAssetsError(f"The run failed:\n{end}", f"The whole log is {log}.")
-    computed = _stored_vectors(workspace) - known
-    embedded = workspace.rows("account_embeddings") + workspace.rows("item_embeddings")
-    seconds = time.monotonic() - started
-    return Outcome((str(days[0]), str(days[-1])), computed, embedded - computed, seconds, log)
 
 
 def _provide_records(workspace: Workspace) -> None:
@@ -104,6 +108,20 @@ def _provide_documents(workspace: Workspace) -> None:
     _generate("--documents", folder)
 
 
+def _provide_apps(workspace: Workspace) -> None:
+    catalogue = workspace.catalogue
+    missing = catalogue.missing()
+    if not missing:
+        _say(f"Keeping the apps in {catalogue.files.folder}.")
+        return
+    if any(path.exists() for path in catalogue.files.all(catalogue.versions)):
+        raise InputNotFoundError(
+            f"Files of apps are missing: {', '.join(map(str, missing))}.",
+            "Put them there, or move the folder away for fresh sample input.",
+        )
+    _generate("--apps", catalogue.files.folder)
+
+
 def _generate(*options: object) -> None:
     generator = ROOT / "data" / "generate_data.py"
     subprocess.run([sys.executable, generator, *map(str, options)], check=True)
@@ -113,39 +131,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def _log(workspace: Workspace) -> Path:
+    return workspace.data_dir / "demo.log"
+
+
 def _stored_vectors(workspace: Workspace) -> int:
     if workspace.known_fingerprint is None:
         return 0
     return len(VectorStore(workspace.data_dir / "vectors", workspace.fingerprint, 0))
-
-
-def _summary(workspace: Workspace, outcome: Outcome, synced: Synced) -> str:
-    version = workspace.registry.version_of(workspace.settings.model.name, workspace.fingerprint)
-    rows: list[tuple[object, ...]] = [
-        (name, f"{workspace.rows(name):,}", workspace.table(name).folder) for name in PARQUET_ASSETS
-    ]
-    rows += [
-        (name, f"{sum(f.rows for f in workspace.tables.footers(name)):,}", "warehouse.duckdb")
-        for name in DUCKDB_ASSETS
-    ]
-    vectors = f"{outcome.computed:,} computed, {outcome.reused:,} reused"
-    hits = workspace.library.search.search(QUESTION, k=2)
-    return f"""
-{table(("asset", "rows", "where"), rows)}
-
-days       {outcome.days[0]} to {outcome.days[1]}, in {outcome.seconds:.0f} s
-vectors    {vectors}
-model      {version} ({workspace.precision.precision}, fingerprint {workspace.fingerprint[:12]})
-documents  {synced.documents} in {workspace.library.folder}, {synced.to_run} read by this run
-query      {workspace.warehouse.path} (every asset by its name)
-runs       {workspace.settings.tracking_uri}
-log        {outcome.log}
-
-$ embedding-assets search "{QUESTION}" -k 2
-
-{hits_text(hits)}
-
-Look at it:  make ui"""
 
 
 if __name__ == "__main__":

@@ -117,6 +117,8 @@ def needs_users(controller: "ABTestController", plan: ExperimentPlan) -> bool:
         return True
     if found.plan != plan or found.state not in ("draft", "running"):
         return False
+    if found.started is not None and found.started > _beginning(plan):
+        return False
     judged = controller.analyse(plan.id).judgement
     return not any(each.mean or each.control_mean for each in judged.comparisons)
 
@@ -129,7 +131,7 @@ def replay(
     May be repeated: each user and each click counts once. Raises ExperimentConflictError when
     another experiment has the endpoint.
     """
-    clock.at = datetime.now(UTC) - timedelta(days=DAYS, seconds=plan.attribution_seconds)
+    clock.at = _beginning(plan)
     started = _started(controller, plan)
     rng = np.random.default_rng(_SEED)
     questions = rng.integers(len(chances[plan.control.name]), size=USERS)
@@ -165,7 +167,8 @@ def app_chances(workspace: "Workspace") -> Chances:
         for app, answer in zip(chosen, service.find_similar_many(asked), strict=True):
             if isinstance(answer, EmbeddingAssetsError):
                 raise answer
-            alike.append(sum(one.category == app["super_category"] for one in answer.results))
+            mine = app["super_category"].casefold()
+            alike.append(sum((a.category or "").casefold() == mine for a in answer.results))
         chances[variant.name] = 1 - (1 - _DRAWN_TO) ** np.array(alike)
     return chances
 
@@ -211,6 +214,11 @@ def _misspelt(word: str, rng: np.random.Generator) -> str:
 def _noticed(doc_id: str, hits: "list[Hit]") -> float:
     found = [hit.doc_id for hit in hits]
     return _NOTICED[found.index(doc_id)] if doc_id in found else 0.0
+
+
+def _beginning(plan: ExperimentPlan) -> datetime:
+    """When to start so that the windows of all simulated users are closed by now."""
+    return datetime.now(UTC) - timedelta(days=DAYS, seconds=plan.attribution_seconds)
 
 
 def _started(controller: "ABTestController", plan: ExperimentPlan) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedding_assets.catalogue import Catalogue
 from embedding_assets.documents.inventory import DocumentInventory
 from embedding_assets.documents.plan import DocumentState
 from embedding_assets.errors import EmbeddingAssetsError
@@ -35,6 +36,8 @@ class Status:
     documents: int
     quarantined_documents: Mapping[str, str]
     index: str | None
+    app_files: str
+    app_index: str | None
     vectors: Mapping[str, int]
     locks: Mapping[str, str]
 
@@ -70,6 +73,8 @@ def status_of(workspace: Workspace) -> Status:
         documents=len(documents.entries),
         quarantined_documents={row["doc_id"]: row["reason"] for row in library.quarantined()},
         index=library.served_version(),
+        app_files=_app_files(workspace.catalogue),
+        app_index=served.version if (served := workspace.catalogue.served()) else None,
         vectors=_stored_vectors(workspace),
         locks={
             lock.stem: found
@@ -146,6 +151,8 @@ def status_text(status: Status) -> str:
         f"documents     {status.documents:,}, {len(status.quarantined_documents):,} in quarantine",
         *(f"              {why}" for why in status.quarantined_documents.values()),
         f"index         {status.index or 'none yet'}",
+        f"app files     {status.app_files}",
+        f"app index     {status.app_index or 'none yet'}",
         f"locks held    {'; '.join(f'{k} by {v}' for k, v in status.locks.items()) or 'none'}",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -248,6 +255,16 @@ def _materialize(select: str, partition_range: str | None) -> None:
             f"The run over {select} failed: {done.stderr.strip().splitlines()[-1]}",
             "Look at the run in the Dagster UI, or run `dagster asset materialize` yourself.",
         )
+
+
+def _app_files(catalogue: Catalogue) -> str:
+    """Whether a run over the app files would change anything, in words."""
+    missing = catalogue.missing()
+    if catalogue.files.catalogue in missing:
+        return "none"
+    if missing:
+        return f"missing: {', '.join(map(str, missing))}"
+    return "changed since the last run" if catalogue.is_stale() else "as stored"
 
 
 def _quarantined(workspace: Workspace) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ STATUS = Status(
     documents=4,
     quarantined_documents={"bad.pdf": "bad.pdf has no byte."},
     index="20260301T000000Z-abc",
+    app_files="as stored",
+    app_index="20260302T000000Z-def",
     vectors={"f" * 64: 12_000},
     locks={"tables": "process 7 on here"},
 )
@@ -99,6 +101,8 @@ def test_a_status_shows_what_a_person_would_look_for():
         "live model    mini (bfloat16, ffffffffffff)",
         "record files  3, 1 unreadable",
         "              b.parquet: torn",
+        "app files     as stored",
+        "app index     20260302T000000Z-def",
         "vectors       12,000 of ffffffffffff",
         "quarantined   1,001 rows",
         "              1,000 × account_id is empty",
@@ -113,7 +117,7 @@ def test_a_status_counts_missing_stale_and_blocked_days_by_asset():
 
 
 def test_a_status_of_nothing_is_readable_too():
-    empty = Status("d", None, None, 0, {}, {}, {}, {}, {}, {}, 0, {}, None, {}, {})
+    empty = Status("d", None, None, 0, {}, {}, {}, {}, {}, {}, 0, {}, None, "none", None, {}, {})
     text = status_text(empty)
     assert "live model    none yet" in text
     assert "locks held    none" in text

@@ -1,5 +1,6 @@
 """What `make demo` and `make ui` run."""
 
+import json
 import os
 import re
 import signal
@@ -30,17 +31,77 @@ def vectors(summary):
     return tuple(int(number.replace(",", "")) for number in numbers.groups())
 
 
-def test_a_second_demo_keeps_the_input_and_computes_no_vector(graph):
-    first = demo(graph)
-    [file] = graph.source.glob("*.parquet")
-    stamp = file.stat().st_mtime_ns
+def stamps(place):
+    """When each input file was written."""
+    files = [*place.source.iterdir(), *place.documents.iterdir(), *place.apps.iterdir()]
+    return {file.name: file.stat().st_mtime_ns for file in files}
+
+
+def experiments(place):
+    """How each experiment stands, by its id."""
+    listed = json.loads(place.run("embedding-assets", "experiment", "list", "--json").out)
+    return {each["plan"]["id"]: (each["state"], each["started"]) for each in listed}
+
+
+def told_from(summary, line):
+    """The end of a summary, from the line that begins so."""
+    return summary[summary.index(line) :]
+
+
+@pytest.fixture(scope="module")
+def first_demo(registered, tmp_path_factory):
+    """A workplace after a demo, and how that ended."""
+    place = registered.copy(tmp_path_factory.mktemp("demo") / "place")
+    return place, demo(place)
+
+
+@pytest.fixture
+def place(first_demo, tmp_path):
+    return first_demo[0].copy(tmp_path / "place")
+
+
+def test_a_second_demo_keeps_the_input_and_makes_nothing_anew(first_demo, place):
+    first = first_demo[1]
+    written, started = stamps(place), experiments(place)
     computed, reused = vectors(first)
     assert computed > 0
-    second = demo(graph)
+    assert [state for state, _ in started.values()] == ["running", "running"]
+    second = demo(place)
     assert vectors(second) == (0, computed + reused)
-    assert file.stat().st_mtime_ns == stamp
+    assert stamps(place) == written
+    assert experiments(place) == started
+    apps = "$ embedding-assets apps similar"
+    assert told_from(second, apps) == told_from(first, apps)
     for told in ("cleaned_records", "1,000", "tiny v1", "warehouse.duckdb", "make ui"):
         assert told in second
+
+
+def test_a_demo_compares_apps_and_leaves_two_experiments_running(first_demo, place):
+    told = first_demo[1]
+    assert re.search(r"app_vectors +1,000", told)
+    assert "same category" in told_from(told, "$ embedding-assets apps similar")
+    assert re.search(r"Expected click rate [\d.]+%, 90% interval", told)
+    assert "apps-v1-v2: v2 wins\n    click:" in told
+    assert "search-keyword-hybrid: " in told
+    assert "embedding-assets serve" in told
+    status = json.loads(place.run("embedding-assets", "status", "--json").out)
+    assert status["app_files"] == "as stored"
+    assert status["app_index"] in told
+    with (place.apps / "sample_apps.csv").open("a") as file:
+        file.write("APP_NEW,New,Games,ios\n")
+    status = json.loads(place.run("embedding-assets", "status", "--json").out)
+    assert status["app_files"] == "changed since the last run"
+
+
+def test_a_demo_over_some_of_the_app_files_names_the_others(graph):
+    graph.apps.mkdir()
+    (graph.apps / "sample_apps.csv").write_text("app_id,app_name\nAPP_1,Chess\n")
+    command = [sys.executable, "-m", "embedding_assets.demo"]
+    done = subprocess.run(command, env=environment_of(graph), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Files of apps are missing: " in done.stderr
+    assert "mock_embeddings_v2.pkl" in done.stderr
+    assert [path.name for path in graph.apps.iterdir()] == ["sample_apps.csv"]
 
 
 def test_a_demo_over_the_input_of_an_earlier_day_runs_too(graph):

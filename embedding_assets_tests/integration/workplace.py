@@ -54,9 +54,14 @@ class Workplace:
         return self.folder / "documents"
 
     @property
+    def apps(self) -> Path:
+        return self.folder / "apps"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             "DAGSTER_HOME": str(self.folder / "dagster"),
+            "EMBEDDING_ASSETS_APPS__SOURCE": str(self.apps),
             "EMBEDDING_ASSETS_DATA_DIR": str(self.data_dir),
             "EMBEDDING_ASSETS_DOCUMENTS__SETTLE_SECONDS": "0",
             "EMBEDDING_ASSETS_DOCUMENTS__SOURCE": str(self.documents),

@@ -21,6 +21,7 @@ from embedding_assets.experiments.decision import Judgement
 from embedding_assets.experiments.outcomes import MOST_CHARACTERS, MOST_VALUE, Outcome
 from embedding_assets.experiments.outcomes import Recorded as Kept
 from embedding_assets.experiments.plan import (
+    PLANS,
     Decision,
     Experiment,
     ExperimentConflictError,
@@ -49,6 +50,21 @@ _PLAN = {
     ],
     "minimum_days": 7,
 }
+
+
+def _plan_schema() -> Any:
+    """The schema of a plan, which is read by `plan_of`, without references."""
+    schema = PLANS.json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return inlined(parts[value["$ref"].rsplit("/", 1)[1]])
+            return {name: inlined(each) for name, each in value.items()}
+        return [inlined(each) for each in value] if isinstance(value, list) else value
+
+    return inlined(schema)
 
 
 class Summary(BaseModel):
@@ -167,7 +183,7 @@ async def list_experiments(request: Request) -> Summaries:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"type": "object"},
+                    "schema": _plan_schema(),
                     "examples": {"search": {"value": _PLAN}},
                 }
             },
