@@ -1,6 +1,7 @@
 """Experiments at work: which variant answers a request, and that it did."""
 
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from embedding_assets.api.lazy import Lazy
-from embedding_assets.api.problems import RequestError
+from embedding_assets.api.problems import OverloadedError, RequestError
 from embedding_assets.errors import InputError, NotFoundError
 from embedding_assets.experiments.plan import Endpoint
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from embedding_assets.experiments.traffic import Routed, Traffic
 
 
+_LATE = 0.9
+"""Of the time for an answer: what is cancelled later than that ran out of it, give or take what
+came before; who leaves does so mostly sooner."""
+_SILENT_SECONDS = 10.0
+
+
 class Participation(BaseModel):
     """The experiment that chose how this answer was made, and the variant that it chose."""
 
@@ -30,10 +37,15 @@ class Participation(BaseModel):
 
 @dataclass
 class Steering:
-    """One request. routed: None where no experiment concerns it. is_empty: set by who answers."""
+    """One request. routed: None where no experiment concerns it.
+
+    is_empty, is_error: set by who answers; an error is here an answer that the variant could not
+    give and something else gave.
+    """
 
     routed: "Routed | None" = None
     is_empty: bool = False
+    is_error: bool = False
 
     @property
     def setting(self) -> str | None:
@@ -52,19 +64,29 @@ class Steering:
 def steered(service: "Service", endpoint: Endpoint, unit: str | None) -> Iterator[Steering]:
     """How the request of a unit is answered; that it was is written later.
 
-    Who sent something wrong took no part; any other failure counts against the variant.
+    Who sent something wrong, or left, took no part; any other failure counts against the variant,
+    the end of the time for an answer too.
     """
     experiments = service.experiments
     steering = Steering(experiments.route(endpoint, unit))
     started = time.perf_counter()
     try:
         yield steering
-    except (InputError, NotFoundError, RequestError):
-        raise
-    except Exception:
-        experiments.note(steering, started, is_error=True)
+    except BaseException as error:
+        if _is_ours(error, time.perf_counter() - started, service):
+            steering.is_error = True
+            experiments.note(steering, started)
         raise
     experiments.note(steering, started)
+
+
+def _is_ours(error: BaseException, seconds: float, service: "Service") -> bool:
+    """Whether a failure is the service's: not what was asked, and nobody who left."""
+    if isinstance(error, CancelledError):
+        return seconds >= _LATE * service.settings.service.timeout_seconds
+    if isinstance(error, OverloadedError):
+        return True
+    return not isinstance(error, InputError | NotFoundError | RequestError)
 
 
 class Experiments:
@@ -84,13 +106,13 @@ class Experiments:
             return None
         return self._traffic().route(endpoint, unit)
 
-    def note(self, steering: Steering, started: float, *, is_error: bool = False) -> None:
+    def note(self, steering: Steering, started: float) -> None:
         """Keep that a request was answered, to be written later. started: by `perf_counter`."""
         if steering.routed is not None:
             spent = (time.perf_counter() - started) * 1000
-            traffic, is_empty = self._traffic(), steering.is_empty
-            if traffic.exposed(steering.routed):
-                traffic.observed(steering.routed, spent, is_error=is_error, is_empty=is_empty)
+            self._traffic().answered(
+                steering.routed, spent, is_error=steering.is_error, is_empty=steering.is_empty
+            )
 
     def look(self) -> dict[str, Any]:
         """How the link to the database is.
@@ -100,9 +122,10 @@ class Experiments:
         from embedding_assets.database import DatabaseUnavailableError
 
         status = self._traffic().status()
-        if status.problem:
+        is_silent = status.age is None or status.age > _SILENT_SECONDS
+        if status.problem or is_silent:
             raise DatabaseUnavailableError(
-                status.problem,
+                status.problem or "The running experiments were not read for a while.",
                 f"{status.waiting:,} exposures wait; the experiments that were running go on.",
             )
         return {

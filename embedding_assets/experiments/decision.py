@@ -105,7 +105,16 @@ def _verdict(evidence: Evidence, ratio: SampleRatio) -> Verdict:
     waiting = tuple(_waiting(evidence))
     verdict = None if waiting else _winner(evidence) or _within_margin(evidence)
     verdict = verdict or _over(evidence, waiting) or _keep_going(evidence, waiting)
-    return Verdict(verdict.decision, (*verdict.reasons, *barring), verdict.winner)
+    silent = tuple(_silent(evidence))
+    return Verdict(verdict.decision, (*verdict.reasons, *barring, *silent), verdict.winner)
+
+
+def _silent(evidence: Evidence) -> Iterator[str]:
+    """The guards of which nothing is known: they keep nobody from winning, and that is said."""
+    for metric in evidence.plan.metrics:
+        seen = [found for found in evidence.comparisons if found.metric == metric.name]
+        if metric.guard and seen and not any(found.n and found.n_control for found in seen):
+            yield f"The guard {metric.name} has seen nothing yet"
 
 
 def _waiting(evidence: Evidence) -> Iterator[str]:

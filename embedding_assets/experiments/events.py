@@ -32,6 +32,7 @@ from embedding_assets.experiments.store import (
 )
 
 UNITS_AT_ONCE = 20_000
+_MINUTE = 60_000_000
 _KEYS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement.
 
 ObservationKey = tuple[int, int, int]
@@ -90,27 +91,46 @@ class Units:
     values: Mapping[str, npt.NDArray[np.float64]]
 
 
-def add_events(
-    engine: Engine, rows: Collection[ExposureRow], seen: Mapping[ObservationKey, Observation]
-) -> set[int]:
-    """Keep exposures and observations together, and tell which of their experiments there are.
+def add_events(engine: Engine, seen: Mapping[ExposureRow, Observation]) -> set[int]:
+    """Keep exposures, each with how its request was answered, and tell which of their experiments
+    there are.
 
-    Those of other experiments are left out. Raises DatabaseUnavailableError, StoreDamagedError.
+    Those of other experiments are left out. An answer counts only where the exposure is the unit's
+    first, whoever writes and however often: the requests of one unit resemble each other, and
+    counted as if they did not they would raise false alarms.
+    Raises DatabaseUnavailableError, StoreDamagedError.
     """
-    numbers = {row.experiment for row in rows} | {key[0] for key in seen}
+    numbers = {row.experiment for row in seen}
     with writing(engine) as connection:
         query = select(experiments.c.number).where(experiments.c.number.in_(numbers))
         known = set(connection.scalars(query))
-        add_exposures(connection, [row for row in rows if row.experiment in known])
-        add_observations(connection, {key: seen[key] for key in seen if key[0] in known})
+        first = add_exposures(connection, [row for row in seen if row.experiment in known])
+        answers: dict[ObservationKey, Observation] = {}
+        for row, observation in seen.items():
+            if (row.experiment, row.unit) in first:
+                key = (row.experiment, row.variant, row.first_at // _MINUTE)
+                answers[key] = answers.get(key, Observation()) + observation
+        add_observations(connection, answers)
         return known
 
 
-def add_exposures(connection: Connection, rows: Iterable[ExposureRow]) -> None:
-    """Keep the first exposure of each unit, whatever the order in which they arrive."""
+def add_exposures(connection: Connection, rows: Iterable[ExposureRow]) -> set[tuple[int, int]]:
+    """Keep the first exposure of each unit, whatever the order in which they arrive; the
+    experiment and the unit of those that were not exposed before."""
     ordered = [row._asdict() for row in sorted(rows)]
     if not ordered:
-        return
+        return set()
+    keys = (exposures.c.experiment, exposures.c.unit)
+    statement = insert(connection, exposures).on_conflict_do_nothing().returning(*keys)
+    new = {(each.experiment, each.unit) for each in connection.execute(statement, ordered)}
+    known = [row for row in ordered if (row["experiment"], row["unit"]) not in new]
+    if known:
+        _move_forward(connection, known)
+    return new
+
+
+def _move_forward(connection: Connection, ordered: list[dict[str, Any]]) -> None:
+    """Let units count from an earlier exposure than the one that is known."""
     statement = insert(connection, exposures)
     earlier = statement.excluded.first_at < exposures.c.first_at
     statement = statement.on_conflict_do_update(

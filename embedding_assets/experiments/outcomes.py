@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 
 from embedding_assets.errors import InputError
@@ -18,6 +18,8 @@ MOST_VALUE = 1e12
 """Sums and squares of values stay exact enough below it."""
 
 _NAMED = 5
+_CLOCKS_APART = timedelta(seconds=60)
+"""By which a sender's clock may be ahead; such outcomes count as of now."""
 
 
 class OutcomeError(InputError):
@@ -69,6 +71,7 @@ def outcome_rows(stored: Stored, outcomes: Sequence[Outcome], now: datetime) -> 
         unit = unit_key(stored.salt, outcome.unit)
         units[unit] = outcome.unit
         key, at = outcome_key(stored.salt, outcome.id), micros(outcome.at or now)
+        at = min(at, micros(now))
         metric, value = metrics[outcome.metric], float(outcome.value)
         rows.append(OutcomeRow(stored.number, key, unit, metric, at, value))
     return Sent(tuple(rows), units)
@@ -97,7 +100,7 @@ def _faults(outcome: Outcome, metrics: set[str], now: datetime) -> Iterator[str]
         yield f"{outcome.id!r}: {outcome.metric!r} is no metric to be sent ({known})"
     if not _is_usable(outcome.value):
         yield f"{outcome.id!r}: {outcome.value!r} is no usable number"
-    if outcome.at is not None and micros(outcome.at) > micros(now):
+    if outcome.at is not None and micros(outcome.at) > micros(now + _CLOCKS_APART):
         yield f"{outcome.id!r}: {outcome.at.isoformat()} has not come yet"
 
 

@@ -28,6 +28,7 @@ _MOST_VARIANTS = 100
 _MOST_METRICS = 20
 _MOST_WEIGHT = 1_000_000
 _MOST_DAYS = 366.0
+_MOST_UNITS = 1_000_000_000
 _MOST_TEXT = 2_000
 _DAY = 86_400.0
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -212,8 +213,8 @@ def _name_and_share_faults(plan: ExperimentPlan) -> Iterator[str]:
 def _limit_faults(plan: ExperimentPlan) -> Iterator[str]:
     if not 0 < plan.alpha <= 0.5:
         yield f"alpha = {plan.alpha}: above 0 and at most 0.5"
-    if plan.minimum_units < 2:
-        yield f"minimum_units = {plan.minimum_units}: at least 2"
+    if not 2 <= plan.minimum_units <= _MOST_UNITS:
+        yield f"minimum_units = {str(plan.minimum_units)[:20]}: 2 to {_MOST_UNITS}"
     if not 0 <= plan.minimum_days <= _MOST_DAYS:
         yield f"minimum_days = {plan.minimum_days}: 0 to {_MOST_DAYS}"
     most = plan.maximum_days
@@ -246,7 +247,9 @@ def _metric_faults(plan: ExperimentPlan) -> Iterator[str]:
     yield from _name_faults("metric", [metric.name for metric in plan.metrics])
     for metric in plan.metrics:
         observed = OBSERVED_GUARDS.get(metric.name)
-        if observed and (metric.kind, metric.direction, metric.guard) != (observed, "down", True):
+        if observed and plan.endpoint == "none":
+            yield f"metric {metric.name!r} is observed by the service, which answers nothing here"
+        elif observed and (metric.kind, metric.direction, metric.guard) != (observed, "down", True):
             yield f"metric {metric.name!r} is observed: a guard, of kind {observed!r}, 'down'"
         if metric.margin is not None and not (metric.guard and 0 <= metric.margin < math.inf):
             yield f"metric {metric.name!r}: margin {metric.margin} is for guards, 0 or more"

@@ -25,8 +25,10 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.types import Double
+from structlog import get_logger
 
 from embedding_assets.database import create_tables, hold, own_tables, reading, writing
+from embedding_assets.errors import StoreDamagedError
 from embedding_assets.experiments.assignment import Assigner, Slots, bounds_of, size
 from embedding_assets.experiments.plan import (
     PLANS,
@@ -37,6 +39,7 @@ from embedding_assets.experiments.plan import (
     UnknownExperimentError,
 )
 
+_log = get_logger()
 TABLES = own_tables("experiments", version=1)
 
 experiments = Table(
@@ -158,9 +161,16 @@ class ExperimentStore:
             return [_stored(row) for row in rows]
 
     def running(self) -> list[Stored]:
-        """The experiments that run. Raises DatabaseUnavailableError."""
+        """The experiments that run and can be read. Raises DatabaseUnavailableError."""
+        query = select(experiments).where(experiments.c.state == "running")
+        found = []
         with reading(self.engine) as connection:
-            return running(connection)
+            for row in connection.execute(query.order_by(experiments.c.number)):
+                try:
+                    found.append(_stored(row))
+                except StoreDamagedError as error:  # the others go on
+                    _log.error("experiment_unreadable", problem=error.problem)
+        return found
 
     def find(self, id: str) -> Stored:
         """One experiment. Raises UnknownExperimentError, DatabaseUnavailableError."""
@@ -237,8 +247,14 @@ def moment(at: int) -> datetime:
 
 
 def _stored(row: Row[Any]) -> Stored:
-    plan = PLANS.validate_json(row.plan)
-    slots = tuple((first, behind) for first, behind in json.loads(row.slots))
+    try:
+        plan = PLANS.validate_json(row.plan)
+        slots = tuple((first, behind) for first, behind in json.loads(row.slots))
+    except (ValueError, TypeError) as error:
+        raise StoreDamagedError(
+            f"The experiment {row.id!r} cannot be read: {str(error).splitlines()[0]}.",
+            "Restore the database from a backup, or delete this experiment from it.",
+        ) from error
     experiment = Experiment(
         plan=plan,
         state=row.state,

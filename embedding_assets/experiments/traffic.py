@@ -12,10 +12,9 @@ from embedding_assets.experiments.assignment import Assigner, unit_key
 from embedding_assets.experiments.events import (
     ExposureRow,
     Observation,
-    ObservationKey,
     add_events,
 )
-from embedding_assets.experiments.plan import Endpoint
+from embedding_assets.experiments.plan import Endpoint, ExperimentError
 from embedding_assets.experiments.store import ExperimentStore, Stored
 
 _REFRESH_SECONDS = 1.0
@@ -23,7 +22,8 @@ _WRITE_SECONDS = 0.2
 _MOST_WAITING = 100_000
 _log = structlog.get_logger()
 
-Waiting = tuple[dict[tuple[int, int], ExposureRow], dict[ObservationKey, Observation]]
+Waiting = dict[tuple[int, int], tuple[ExposureRow, Observation]]
+"""By experiment and unit: the first exposure, and how its request was answered."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ class Traffic:
         self._clock = clock
         self._routes: Mapping[str, tuple[_Route, ...]] = {}
         self._lock = Lock()  # of all below
-        self._exposures: dict[tuple[int, int], ExposureRow] = {}
-        self._observations: dict[ObservationKey, Observation] = {}
+        self._waiting: Waiting = {}
         self._seen: set[tuple[int, int]] = set()
         self._written = self._dropped = 0
         self._read_at: float | None = None
@@ -117,8 +116,8 @@ class Traffic:
             self._thread.join()
         self.flush()
         with self._lock:
-            self._dropped += len(self._exposures)
-            self._exposures.clear()
+            self._dropped += len(self._waiting)
+            self._waiting.clear()
 
     def route(self, endpoint: Endpoint, unit: str) -> Routed | None:
         """The variant of the experiment that runs on `endpoint` and that the unit takes part in."""
@@ -128,38 +127,28 @@ class Traffic:
                 return routed
         return None
 
-    def exposed(self, routed: Routed) -> bool:
-        """Note that the unit saw its variant now; whether it did for the first time here."""
-        key = (routed.number, routed.unit)
-        row = ExposureRow(*key, routed.index, int(self._clock() * 1_000_000))
-        with self._lock:
-            if key in self._seen or key in self._exposures:
-                return False
-            if len(self._exposures) >= self._most_waiting:
-                self._dropped += 1
-            else:
-                self._exposures[key] = row
-            return True
-
-    def observed(
+    def answered(
         self, routed: Routed, latency_ms: float, *, is_error: bool = False, is_empty: bool = False
     ) -> None:
-        """Note how the first request of a unit was answered.
-
-        Only the first: the requests of one unit resemble each other, and counted as if they did
-        not they would raise false alarms.
-        """
-        key = (routed.number, routed.index, int(self._clock() // 60))
+        """Note that the unit saw its variant now, and how its request was answered; of a unit's
+        later requests nothing is kept."""
+        key = (routed.number, routed.unit)
+        row = ExposureRow(*key, routed.index, int(self._clock() * 1_000_000))
         new = Observation(1, int(is_error), int(is_empty), latency_ms, latency_ms * latency_ms)
         with self._lock:
-            self._observations[key] = self._observations.get(key, Observation()) + new
+            if key in self._seen or key in self._waiting:
+                return
+            if len(self._waiting) >= self._most_waiting:
+                self._dropped += 1
+            else:
+                self._waiting[key] = (row, new)
 
     def status(self) -> TrafficStatus:
         """How the link to the database is."""
         with self._lock:
             age = None if self._read_at is None else monotonic() - self._read_at
             running = sum(map(len, self._routes.values()))
-            waiting, problem = len(self._exposures), self._problem
+            waiting, problem = len(self._waiting), self._problem
             return TrafficStatus(running, age, waiting, self._written, self._dropped, problem)
 
     def refresh(self) -> None:
@@ -179,50 +168,45 @@ class Traffic:
     def flush(self) -> None:
         """Write what waits now; if that fails it goes on waiting."""
         with self._writing:
-            taken = self._take()
-            if not any(taken):
+            with self._lock:
+                taken = dict(self._waiting)
+            if not taken:
                 return
             try:
-                known = add_events(self._store.engine, list(taken[0].values()), taken[1])
+                known = add_events(self._store.engine, dict(taken.values()))
             except EmbeddingAssetsError as error:
-                self._put_back(taken)
                 self._report(error)
                 return
-            self._mark_written(taken[0], known)
+            self._mark_written(taken, known)
 
     def _keep_up(self) -> None:
         due = monotonic()
         while True:
-            if monotonic() >= due:
-                self.refresh()
-                due = monotonic() + _REFRESH_SECONDS
-            self.flush()
+            try:
+                if monotonic() >= due:
+                    due = monotonic() + _REFRESH_SECONDS
+                    self.refresh()
+                self.flush()
+            except Exception as error:  # noqa: BLE001  nobody would begin this thread again
+                _log.exception("experiments_broke", error=type(error).__name__)
+                self._report(
+                    ExperimentError(
+                        "Experiments broke unexpectedly.", "Look into the log of the service."
+                    )
+                )
             if self._closing.wait(_WRITE_SECONDS):
                 return
 
-    def _take(self) -> Waiting:
+    def _mark_written(self, taken: Waiting, known: set[int]) -> None:
+        written = {key for key in taken if key[0] in known}
         with self._lock:
-            taken = self._exposures, self._observations
-            self._exposures, self._observations = {}, {}
-            return taken
-
-    def _put_back(self, taken: Waiting) -> None:
-        with self._lock:
-            together = {**self._exposures, **taken[0]}
-            kept = dict(sorted(together.items(), key=_time_of)[: self._most_waiting])
-            self._dropped += len(together) - len(kept)
-            self._exposures = kept
-            for key, seen in taken[1].items():
-                self._observations[key] = self._observations.get(key, Observation()) + seen
-
-    def _mark_written(self, rows: Mapping[tuple[int, int], ExposureRow], known: set[int]) -> None:
-        written = {key for key in rows if key[0] in known}
-        with self._lock:
+            for key in taken:
+                del self._waiting[key]
             if len(self._seen) + len(written) > self._most_waiting:
                 self._seen.clear()  # Seen again they are written again, which changes nothing.
             self._seen |= written
             self._written += len(written)
-            self._dropped += len(rows) - len(written)
+            self._dropped += len(taken) - len(written)
             self._problem = None
 
     def _report(self, error: EmbeddingAssetsError) -> None:
@@ -230,7 +214,3 @@ class Traffic:
             is_new, self._problem = self._problem is None, error.problem
         if is_new:
             _log.warning("experiments_unreachable", problem=error.problem)
-
-
-def _time_of(item: tuple[tuple[int, int], ExposureRow]) -> int:
-    return item[1].first_at

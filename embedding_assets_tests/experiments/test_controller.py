@@ -290,7 +290,7 @@ class TestOutcomes:
             (Outcome("1", "user-1", "sales"), r"'sales' is no metric .*clicks, revenue"),
             (Outcome("1", "user-1", "clicks", float("nan")), "nan is no usable number"),
             (Outcome("1", "user-1", "clicks", 1e13), "no usable number"),
-            (Outcome("1", "user-1", "clicks", 1, START + timedelta(seconds=1)), "not come yet"),
+            (Outcome("1", "user-1", "clicks", 1, START + timedelta(seconds=61)), "not come yet"),
         ],
         ids=lambda value: value if isinstance(value, str) else None,
     )
@@ -451,9 +451,17 @@ def everything(engine):
     return "".join(rows).encode()
 
 
+def test_an_outcome_of_a_clock_that_is_a_little_ahead_counts_as_of_now(controller):
+    controller.create(plan())
+    controller.start("apps")
+    controller.expose("apps", ["user-1"])
+    ahead = Outcome("1", "user-1", "clicks", 1, START + timedelta(seconds=30))
+    assert controller.record("apps", [ahead]).accepted == 1
+
+
 def test_a_metric_can_be_a_guard(controller, clock):
     guarded = (Metric("clicks", "rate"), Metric("errors", "rate", "down", guard=True))
-    controller.create(plan(metrics=guarded))
+    controller.create(plan(metrics=guarded, endpoint="find-similar"))
     controller.start("apps")
     with pytest.raises(OutcomeError, match="'errors' is no metric"):
         controller.record("apps", clicks(["user-1"], metric="errors"))

@@ -275,3 +275,12 @@ def test_a_curve_has_a_point_for_each_look():
     assert [point.n for point in curve.points] == [80, 20_000]
     assert (curve.points[0].low, curve.points[1].difference) == (None, pytest.approx(0.015))
     assert curves(PLAN, []) == ()
+
+
+def test_a_guard_that_has_seen_nothing_is_named():
+    found = judged(GUARDED, {"clicks": clicks(470, 620)})
+    assert (found.decision, found.winner) == ("winner", "v2")
+    assert found.reasons[-1] == "The guard errors has seen nothing yet."
+    errors = {"control": Sample.of_rate(5_000, 10), "v2": Sample.of_rate(5_000, 10)}
+    found = judged(GUARDED, {"clicks": clicks(470, 620), "errors": errors})
+    assert not any("seen nothing" in reason for reason in found.reasons)

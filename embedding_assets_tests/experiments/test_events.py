@@ -73,9 +73,8 @@ class TestExposures:
         assert {variant: count.units for variant, count in found.items()} == {0: 2, 1: 1}
 
     def test_those_of_experiments_that_are_gone_are_left_out(self, engine, stored):
-        seen = {(99, 0, 1): Observation(1), (stored.number, 0, 1): Observation(1)}
-        gone = ExposureRow(99, 1, 0, 5)
-        assert add_events(engine, [gone, *rows(stored.number, 1)], seen) == {stored.number}
+        seen = dict.fromkeys([ExposureRow(99, 1, 0, 5), *rows(stored.number, 1)], Observation(1))
+        assert add_events(engine, seen) == {stored.number}
         with reading(engine) as connection:
             assert exposure_counts(connection, 99, 0) == {}
             assert observed(connection, stored.number) == {0: Observation(1)}

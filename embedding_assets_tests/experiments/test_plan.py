@@ -16,7 +16,7 @@ FIELDS = {
     "id": "apps",
     "variants": [{"name": "old", "weight": 70}, {"name": "new", "weight": 30}],
     "metrics": [
-        {"name": "errors", "kind": "rate", "direction": "down", "guard": True},
+        {"name": "refunds", "kind": "rate", "direction": "down", "guard": True},
         {"name": "clicks", "kind": "rate"},
     ],
 }
@@ -27,7 +27,7 @@ def test_a_plan_is_read_with_its_defaults():
     assert PLAN == ExperimentPlan(
         id="apps",
         variants=(Variant("old", 70), Variant("new", 30)),
-        metrics=(Metric("errors", "rate", "down", guard=True), Metric("clicks", "rate")),
+        metrics=(Metric("refunds", "rate", "down", guard=True), Metric("clicks", "rate")),
     )
     assert PLAN.control.name == "old"
     assert PLAN.primary.name == "clicks"
@@ -90,6 +90,15 @@ def test_what_is_no_plan_is_refused(fields):
         ({"metrics": (Metric("m", "rate"), Metric("m", "mean"))}, "two metrics are called 'm'"),
         ({"metrics": (Metric("m", "rate", margin=0.1),)}, r"margin 0\.1 is for guards"),
         ({"metrics": (Metric("latency", "mean"), Metric("m", "rate"))}, "'latency' is observed"),
+        (
+            {
+                "metrics": (Metric("latency", "mean"), Metric("m", "rate")),
+                "endpoint": "search",
+                "variants": (Variant("a", 1, "keyword"), Variant("b", 1, "hybrid")),
+            },
+            "a guard, of kind 'mean', 'down'",
+        ),
+        ({"minimum_units": 10**400}, "minimum_units"),
     ],
     ids=str,
 )

@@ -3,10 +3,13 @@ from threading import Event
 import pytest
 
 from embedding_assets import database
-from embedding_assets.database import sqlite_url
+from embedding_assets.database import sqlite_url, writing
+from embedding_assets.errors import StoreDamagedError
 from embedding_assets.experiments import traffic as module
 from embedding_assets.experiments.controller import ABTestController
+from embedding_assets.experiments.events import add_events
 from embedding_assets.experiments.plan import Metric, Variant
+from embedding_assets.experiments.store import experiments
 from embedding_assets.experiments.traffic import Traffic
 from embedding_assets_tests.experiments.conftest import plan
 
@@ -17,6 +20,11 @@ GUARDED = (
     Metric("errors", "rate", "down", guard=True),
     Metric("empty", "rate", "down", guard=True),
 )
+
+
+def see(traffic, unit):
+    """A unit is shown its variant."""
+    traffic.answered(traffic.route("find-similar", unit), 1.0)
 
 
 @pytest.fixture
@@ -91,7 +99,7 @@ class TestExposures:
     def test_are_written_once_however_often_seen(self, traffic, served):
         for _ in range(3):
             for unit in UNITS:
-                traffic.exposed(traffic.route("find-similar", unit))
+                see(traffic, unit)
             traffic.flush()
         assert sum(served.analyse("apps").exposures.values()) == 100
         assert (traffic.status().written, traffic.status().waiting) == (100, 0)
@@ -100,13 +108,13 @@ class TestExposures:
         found = Traffic(served.store, most_waiting=30)
         found.refresh()
         for unit in UNITS:
-            found.exposed(found.route("find-similar", unit))
+            see(found, unit)
         assert (found.status().waiting, found.status().dropped) == (30, 70)
         found.flush()
         assert (found.status().written, found.status().waiting) == (30, 0)
 
     def test_a_unit_counts_from_when_it_was_seen_not_written(self, traffic, served, clock):
-        traffic.exposed(traffic.route("find-similar", "user-1"))
+        see(traffic, "user-1")
         clock.forward(hours=2)
         traffic.flush()
         assert served.analyse("apps").waiting == 0
@@ -115,9 +123,9 @@ class TestExposures:
 class TestObservations:
     def test_become_the_guards(self, traffic, served, clock):
         latency = {"v1": 10.0, "v2": 30.0}
-        for number, unit in enumerate(UNITS * 20):
-            routed = traffic.route("find-similar", unit)
-            traffic.observed(
+        for number in range(2_000):
+            routed = traffic.route("find-similar", f"user-{number}")
+            traffic.answered(
                 routed,
                 latency[routed.variant] + number % 3,
                 is_error=routed.variant == "v2" and number % 2 == 0,
@@ -131,6 +139,25 @@ class TestObservations:
         assert not found["empty"].is_breached
         assert found["latency"].n + found["latency"].n_control == 2_000
 
+    def test_count_once_for_a_unit_whoever_answers_it_and_however_often(self, served):
+        for _ in range(3):  # workers, or lives of one
+            found = Traffic(served.store, most_waiting=50)
+            found.refresh()
+            for _ in range(2):
+                for unit in UNITS:
+                    see(found, unit)
+                    found.flush()
+        found = {c.metric: c for c in served.analyse("apps").judgement.comparisons}
+        assert found["latency"].n + found["latency"].n_control == 100
+
+    def test_a_writer_that_does_not_know_whether_it_wrote_may_write_again(self, served, traffic):
+        see(traffic, "user-1")
+        waiting = dict(traffic._waiting)
+        traffic.flush()
+        add_events(served.store.engine, dict(waiting.values()))
+        found = {c.metric: c for c in served.analyse("apps").judgement.comparisons}
+        assert found["latency"].n + found["latency"].n_control == 1
+
 
 class TestDatabaseGone:
     def test_the_known_experiments_go_on_and_nothing_is_lost(self, local, file):
@@ -139,8 +166,7 @@ class TestDatabaseGone:
         file.rename(file.with_name("away"))
         for unit in UNITS:
             routed = found.route("find-similar", unit)
-            found.exposed(routed)
-            found.observed(routed, 5.0)
+            found.answered(routed, 5.0)
         found.refresh()
         found.flush()
         gone = found.status()
@@ -159,16 +185,16 @@ class TestDatabaseGone:
         found.refresh()
         file.rename(file.with_name("away"))
         for unit in UNITS[:30]:
-            found.exposed(found.route("find-similar", unit))
+            see(found, unit)
         found.flush()
         for unit in UNITS[30:60]:
-            found.exposed(found.route("find-similar", unit))
+            see(found, unit)
         assert (found.status().waiting, found.status().dropped) == (30, 30)
 
     def test_closing_counts_what_could_not_be_written(self, local, file):
         found = Traffic(local.store)
         found.refresh()
-        found.exposed(found.route("find-similar", "user-1"))
+        see(found, "user-1")
         file.rename(file.with_name("away"))
         found.close()
         assert (found.status().waiting, found.status().dropped) == (0, 1)
@@ -183,6 +209,39 @@ class TestDatabaseGone:
 
 
 class TestThread:
+    def test_survives_what_nobody_expects_and_says_so(self, served, monkeypatch):
+        monkeypatch.setattr(module, "_WRITE_SECONDS", 0.001)
+        found, is_over = Traffic(served.store), Event()
+        calls = []
+
+        def refresh():
+            calls.append(1)
+            if len(calls) == 1:
+                raise ZeroDivisionError
+            Traffic.refresh(found)
+            is_over.set()
+
+        monkeypatch.setattr(module, "_REFRESH_SECONDS", 0.001)
+        monkeypatch.setattr(found, "refresh", refresh)
+        found.start()
+        assert is_over.wait(10)
+        found.close()
+        assert found.status().running == 1
+
+    def test_an_experiment_that_cannot_be_read_leaves_the_others(self, controller):
+        for id, endpoint in (("good", "search"), ("torn", "find-similar")):
+            modes = (Variant("a", 1, "keyword"), Variant("b", 1, "hybrid"))
+            controller.create(plan(id, endpoint=endpoint, variants=modes))
+            controller.start(id)
+        with writing(controller.store.engine) as connection:
+            torn = experiments.update().where(experiments.c.id == "torn")
+            connection.execute(torn.values(plan="{}"))
+        found = Traffic(controller.store)
+        found.refresh()
+        assert found.route("search", "user-1").experiment == "good"
+        with pytest.raises(StoreDamagedError, match="'torn' cannot be read"):
+            controller.find("torn")
+
     def test_reads_and_writes_by_itself(self, served, monkeypatch):
         monkeypatch.setattr(module, "_WRITE_SECONDS", 0.001)
         found, is_read = Traffic(served.store), Event()
@@ -190,12 +249,12 @@ class TestThread:
         monkeypatch.setattr(found, "refresh", lambda: (read(), is_read.set()))
         found.start()
         assert is_read.wait(10)
-        found.exposed(found.route("find-similar", "user-1"))
+        see(found, "user-1")
         found.close()
         assert sum(served.analyse("apps").exposures.values()) == 1
         assert found.status().dropped == 0
 
     def test_closing_writes_what_waits(self, traffic, served):
-        traffic.exposed(traffic.route("find-similar", "user-1"))
+        see(traffic, "user-1")
         traffic.close()
         assert sum(served.analyse("apps").exposures.values()) == 1

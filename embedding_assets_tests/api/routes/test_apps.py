@@ -126,6 +126,26 @@ def test_who_names_no_unit_or_a_version_takes_no_part(client):
         assert (answer["version"], answer["experiment"]) == ("v1", None)
 
 
+def test_a_variant_without_an_answer_is_charged_and_the_user_gets_the_usual_one(client):
+    plan = {**PLAN, "endpoint": "find-similar"}
+    plan["variants"] = [
+        {"name": "a", "weight": 1, "setting": "v1"}, {"name": "b", "weight": 1, "setting": "v2"}
+    ]  # fmt: skip
+    guard = {"name": "errors", "kind": "rate", "direction": "down", "guard": True}
+    running(client, {**plan, "metrics": [*plan["metrics"], guard]})
+    service = client.app.state.service
+    published(service.apps()._served._snapshots, versions={"v1": vectors(V1)})
+    for number in range(20):
+        wanted = {"app_id": "chess", "unit": f"user-{number}"}
+        answer = client.post("/find-similar", json=wanted)
+        assert (answer.status_code, answer.json()["version"]) == (200, "v1")
+    service.experiments.flush()
+    compared = client.get(f"/experiments/{plan['id']}").json()["judgement"]["comparisons"]
+    [errors] = [each for each in compared if each["metric"] == "errors"]
+    assert errors["n"] + errors["n_control"] == 20
+    assert (errors["control_mean"], errors["mean"]) == (0.0, 1.0)
+
+
 def test_an_experiment_over_a_version_that_is_not_there_is_not_started(client):
     plan = {**PLAN, "endpoint": "find-similar"}
     plan["variants"] = [

@@ -1,6 +1,11 @@
+from asyncio import CancelledError
+from types import SimpleNamespace
+
 import pytest
 
+from embedding_assets.api import steering
 from embedding_assets.api.keys import NewKey
+from embedding_assets.api.problems import OverloadedError
 from embedding_assets.api.steering import steered
 from embedding_assets.errors import InputError
 from embedding_assets_tests.api.routes.experiment_plans import PLAN, running
@@ -144,6 +149,25 @@ def test_who_sends_something_wrong_takes_no_part(client):
     with pytest.raises(InputError), steered(client.app.state.service, "search", "user-1"):
         raise InputError("The query is empty.", "Write one.")
     assert send(client, OUTCOME).json()["unknown_units"] == ["user-1"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["who leaves", "whose time is over"])
+def test_who_is_given_up_counts_as_a_failure_and_who_leaves_does_not(open_client, seconds):
+    client = open_client(timeout_seconds=1.0)
+    running(client, PLAN)
+    clock = iter([0.0, seconds, seconds])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steering, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        with pytest.raises(CancelledError), steered(client.app.state.service, "search", "user-1"):
+            raise CancelledError
+    assert send(client, OUTCOME).json()["accepted"] == int(seconds)
+
+
+def test_too_much_at_once_counts_against_the_variant(client):
+    running(client, PLAN)
+    with pytest.raises(OverloadedError), steered(client.app.state.service, "search", "user-1"):
+        raise OverloadedError("Too many requests wait.")
+    assert send(client, OUTCOME).json()["accepted"] == 1
 
 
 def test_a_failure_of_ours_counts_against_its_variant(client):
