@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedding_assets.apps.index import (
+    AppIndex,
     AppSource,
     BuiltAppIndex,
     VectorSource,
     build_app_index,
+    served_manifest,
 )
 from embedding_assets.apps.listing import listed_apps
 from embedding_assets.apps.manifest import AppManifest, read_app_manifest
@@ -128,7 +130,7 @@ class Catalogue:
         stored = ((self.table(asset).footer(each.key), each) for asset, each in slices)
         if any(footer is None or footer.digest != each.digest for footer, each in stored):
             return True
-        served = self.served()
+        served = served_manifest(self.snapshots)
         return served is None or served.digest != self._source().content_digest
 
     def build_index(self) -> BuiltAppIndex:
@@ -152,8 +154,11 @@ class Catalogue:
         return [read_app_manifest(self.snapshots.path(name)) for name in self.snapshots.names()]
 
     def roll_back(self) -> AppManifest:
-        """Serve the version of the index before the current one. Raises NotFoundError."""
-        return read_app_manifest(self.snapshots.path(self.snapshots.rollback()))
+        """Serve the version of the index before the current one.
+
+        Raises NotFoundError when there is none, StoreDamagedError when it cannot be served.
+        """
+        return read_app_manifest(self.snapshots.path(self.snapshots.rollback(AppIndex.open)))
 
     def _catalogue_slice(self) -> Slice:
         return catalogue_slice(self.files)

@@ -38,11 +38,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import PoolProxiedConnection
 
 from embedding_assets.errors import (
+    NotFoundError,
     SettingsError,
     StoreDamagedError,
     StoreError,
     StoreVersionError,
 )
+from embedding_assets.made_once import FileGoneError, is_made, make_once, mark, marker_of
 
 BUSY_SECONDS = 5.0
 """How long to wait for another writer before a transaction is given up."""
@@ -64,19 +66,25 @@ class DatabaseUnavailableError(StoreError):
     """The database cannot be reached, or is held by others for too long: try again later."""
 
 
-def open_engine(url: str) -> Engine:
+class DatabaseAbsentError(NotFoundError):
+    """There is no database yet, so there is nothing in it."""
+
+
+def open_engine(url: str, *, make: bool = True) -> Engine:
     """The engine of a database, whose tables are yet to be created.
 
-    url: `sqlite:///FILE` (made with its folder when absent) or `postgresql://…`. A server need not
-    be there yet. Raises SettingsError for any other URL, DatabaseUnavailableError when the file
-    cannot be made.
+    url: `sqlite:///FILE` (made with its folder when there never was one) or `postgresql://…`. A
+    server need not be there yet. make: whether a file is made; for who only reads, False.
+
+    Raises SettingsError for any other URL; DatabaseUnavailableError when the file cannot be made,
+    or was made and is gone; DatabaseAbsentError when none was made and `make` is False.
     """
     try:
         parsed = make_url(url)
     except exc.ArgumentError:
         raise _wrong_url("it is no URL") from None
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed)
+        return _sqlite_engine(parsed, make=make)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return _postgres_engine(parsed.set(drivername="postgresql+psycopg"))
     raise _wrong_url(f"{parsed.drivername!r} is not known")
@@ -195,10 +203,14 @@ def _postgres_engine(url: URL) -> Engine:
     return engine
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, *, make: bool) -> Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise _wrong_url("SQLite needs the path of a file, without options")
     path = Path(url.database).absolute()
+    if not make and not is_made(path):
+        raise DatabaseAbsentError(
+            f"There is no database {path} yet.", "What is kept first makes it."
+        )
     _make_file(path)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -227,12 +239,15 @@ def _make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # For its owner alone: it holds the hashes of keys. Its journals get the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        make_once(path, 0o600)
+        connection = _sqlite_connection(path)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         finally:
             connection.close()
+        mark(path)
+    except FileGoneError as error:
+        raise _gone(path, error) from error
     except (OSError, sqlite3.OperationalError) as error:
         raise _unavailable(str(path), error) from error
     except sqlite3.DatabaseError as error:
@@ -287,6 +302,15 @@ def _name(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return f"{url.database} on {url.host or url.query.get('host', 'this machine')}"
+
+
+def _gone(path: Path, error: FileGoneError) -> DatabaseUnavailableError:
+    # Begun anew, it would know no keys: what they keep shut would be open.
+    return DatabaseUnavailableError(
+        f"The database {path} does not answer: {error}.",
+        f"Put it back. To begin anew, without keys and experiments, remove "
+        f"{marker_of(path).name}, {path.name}, and its files -wal and -shm, if they are there.",
+    )
 
 
 def _unavailable(name: str, error: object) -> DatabaseUnavailableError:

@@ -184,10 +184,14 @@ class Library:
         return [read_manifest(self.snapshots.path(name)) for name in self.snapshots.names()]
 
     def roll_back(self) -> "Manifest":
-        """Serve the version of the index before the current one. Raises NotFoundError."""
+        """Serve the version of the index before the current one.
+
+        Raises NotFoundError when there is none, StoreDamagedError when it cannot be served.
+        """
+        from embedding_assets.search.index import IndexVersion
         from embedding_assets.search.manifest import read_manifest
 
-        return read_manifest(self.snapshots.path(self.snapshots.rollback()))
+        return read_manifest(self.snapshots.path(self.snapshots.rollback(IndexVersion.open)))
 
     def searchable(self) -> list[str]:
         """The documents with vectors of the configured model."""

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Integer, String, Table, func, select
 
 from embedding_assets import database
 from embedding_assets.database import (
+    DatabaseAbsentError,
     DatabaseUnavailableError,
     create_tables,
     hold,
@@ -185,6 +186,55 @@ class TestSqlite:
             left.unlink()
         (tmp_path / "backup.db").rename(file)
         assert count(file_engine, notes) == 1
+
+    def test_a_file_that_was_made_and_is_gone_is_not_begun_anew(self, file_engine, file):
+        tables, notes = tables_of()
+        create_tables(file_engine, tables)
+        file_engine.dispose()
+        file.rename(file.with_name("away"))
+        for make in (True, False):
+            with pytest.raises(DatabaseUnavailableError, match="is gone") as error:
+                open_engine(sqlite_url(file), make=make)
+            assert "service.db.made" in error.value.mend
+        assert not file.exists()
+        file.with_name("away").rename(file)
+        engine = open_engine(sqlite_url(file))
+        assert count(engine, notes) == 0
+        engine.dispose()
+
+    def test_a_file_that_lost_its_content_is_not_begun_anew(self, file_engine, file):
+        file_engine.dispose()
+        file.write_bytes(b"")
+        with pytest.raises(DatabaseUnavailableError, match="is empty"):
+            open_engine(sqlite_url(file))
+
+    @pytest.mark.parametrize("end", ["-wal", "-shm"])
+    def test_a_journal_that_was_left_alone_goes_into_no_other_file(self, file, end):
+        file.parent.mkdir()
+        file.with_name(file.name + end).write_bytes(b"of another file")
+        with pytest.raises(DatabaseUnavailableError, match="is gone"):
+            open_engine(sqlite_url(file))
+        assert not file.exists()
+
+    def test_a_file_of_before_is_marked_when_it_is_opened(self, file_engine, file):
+        file_engine.dispose()
+        file.with_name("service.db.made").unlink()
+        open_engine(sqlite_url(file)).dispose()
+        file.unlink()
+        with pytest.raises(DatabaseUnavailableError):
+            open_engine(sqlite_url(file))
+
+    def test_without_its_marker_it_is_begun_anew(self, file_engine, file):
+        file_engine.dispose()
+        file.unlink()
+        file.with_name("service.db.made").unlink()
+        open_engine(sqlite_url(file)).dispose()
+        assert file.exists()
+
+    def test_who_only_reads_makes_no_file(self, file):
+        with pytest.raises(DatabaseAbsentError, match="no database"):
+            open_engine(sqlite_url(file), make=False)
+        assert not file.parent.exists()
 
     def test_a_locked_file_is_unavailable(self, file_engine, file):
         create_tables(file_engine, tables_of()[0])

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from embedding_assets.api.keys import SCOPES, Key, refused
 from embedding_assets.api.problems import RequestError
@@ -80,6 +81,26 @@ async def admit(request: Request, name: str) -> Caller:
     return Caller(request.state.key_id, key.scopes if key else frozenset({"admin"}))
 
 
+def key_needed() -> RequestError:
+    """The answer to a request without a key to something that needs one."""
+    return refused("This needs an API key.", f"{_HOW} {_CREATE}")
+
+
+def is_shut(connection: HTTPConnection) -> bool:
+    """Whether it is known without asking the database that a request needs a key."""
+    service: Service = connection.scope["app"].state.service
+    policy = service.settings.service.keys
+    is_near = service.is_loopback and _is_near(connection)
+    return policy == "always" or (
+        policy == "auto" and (not is_near or service.keys.are_known_to_exist)
+    )
+
+
+def sends_key(connection: HTTPConnection) -> bool:
+    """Whether a request has something that may be a key."""
+    return "x-api-key" in connection.headers or "authorization" in connection.headers
+
+
 async def _key_of(request: Request, service: Service) -> Key | None:
     """The valid key of a request; None where none is sent and none is needed."""
     secret = _secret_of(request)
@@ -94,7 +115,7 @@ async def _key_of(request: Request, service: Service) -> Key | None:
     )
     if is_open:
         return None
-    raise refused("This needs an API key.", f"{_HOW} {_CREATE}")
+    raise key_needed()
 
 
 def _secret_of(request: Request) -> str | None:
@@ -114,7 +135,7 @@ def _secret_of(request: Request) -> str | None:
     return token.strip()
 
 
-def _is_near(request: Request) -> bool:
+def _is_near(request: HTTPConnection) -> bool:
     """Whether the connection comes from this machine."""
     try:
         address = ipaddress.ip_address(request.client.host) if request.client else None

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import structlog
 
+from embedding_assets.api.concealment import public
 from embedding_assets.api.faults import fault_of
-from embedding_assets.api.problems import public
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
 
 State = Literal["ok", "starting", "absent", "failed"]

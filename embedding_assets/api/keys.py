@@ -190,6 +190,11 @@ class KeyRing:
         """Whether a key was ever made."""
         return await self._exists.get("", self._store.any_exist)
 
+    @property
+    def are_known_to_exist(self) -> bool:
+        """Whether a key was seen already, of which none is ever removed; never waits."""
+        return bool(self._exists.known(""))
+
 
 def refused(problem: str, mend: str = _HOW) -> RequestError:
     """The answer to a request without a valid key."""

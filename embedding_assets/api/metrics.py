@@ -1,10 +1,13 @@
 """What the service tells Prometheus, over all worker processes together."""
 
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where worker processes put their numbers; to be set before this module is imported."""
@@ -100,7 +103,7 @@ class Metrics:
         """That version of an index is served now."""
         before = self._indexes.get(name)
         if before is not None and before != version:
-            self._rows.labels(name, before).set(0)
+            self._drop(name, before)
         self._indexes[name] = version
         self._rows.labels(name, version).set(rows)
 
@@ -111,13 +114,32 @@ class Metrics:
             return generate_latest(self._registry)
         _drop_dead(Path(folder))
         together = CollectorRegistry()
-        MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
+        together.register(_Together(folder))
         return generate_latest(together)
+
+    def _drop(self, name: str, version: str) -> None:
+        if os.environ.get(FOLDER_VARIABLE):
+            self._rows.labels(name, version).set(math.nan)  # `_Together` leaves it out
+        else:
+            self._rows.remove(name, version)
 
     def close(self) -> None:
         """Take this process out of the numbers that only count processes at work."""
         if os.environ.get(FOLDER_VARIABLE):
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+class _Together(Collector):
+    """The numbers of all worker processes but those that are no more: a worker's file keeps every
+    series that was ever in it."""
+
+    def __init__(self, folder: str) -> None:
+        self._all = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._all.collect():  # type: ignore[no-untyped-call]
+            metric.samples = [each for each in metric.samples if not math.isnan(each.value)]
+            yield metric
 
 
 def _drop_dead(folder: Path) -> None:

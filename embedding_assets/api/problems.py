@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
+from embedding_assets.api.concealment import public
 from embedding_assets.errors import (
     EmbeddingAssetsError,
     InputError,
@@ -32,8 +33,6 @@ _STATUS: dict[type[EmbeddingAssetsError], int] = {
     SettingsError: 503,
     NotEnoughMemoryError: 503,
 }
-_ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>,;:()]+/)+([^\s/'\"<>,;:()]*)")
-_URL_WITH_PASSWORD = re.compile(r"\b([\w+]+://)[^\s/@]*@")
 
 
 class RequestError(EmbeddingAssetsError):
@@ -122,11 +121,6 @@ def error_response(error: EmbeddingAssetsError, scope: Scope) -> JSONResponse:
 def request_id_of(scope: Scope) -> str:
     """The id under which a request is found in the log."""
     return str(scope.get("state", {}).get("request_id", ""))
-
-
-def public(text: str) -> str:
-    """A message without the folders and passwords of the machine that it was made on."""
-    return _URL_WITH_PASSWORD.sub(r"\1", _ABSOLUTE_PATH.sub(r"\1", text))
 
 
 def _slug(name: str) -> str:

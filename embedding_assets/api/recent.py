@@ -56,6 +56,11 @@ class Recent(Generic[T]):
                 return known[1]
             raise _gone() from None
 
+    def known(self, name: str) -> T | None:
+        """The value as it was when it was last read, however long ago; None before that."""
+        known = self._known.get(name)
+        return known[1] if known else None
+
     def _ask(self, name: str, read: Callable[[], T]) -> asyncio.Future[T]:
         asked = self._asked.get(name)
         if asked is None:

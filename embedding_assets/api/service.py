@@ -4,9 +4,11 @@ import asyncio
 import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from embedding_assets.api.batching import QueryEncoder
+from embedding_assets.api.concealment import conceal
 from embedding_assets.api.content import Content
 from embedding_assets.api.health import Part, Parts
 from embedding_assets.api.keys import KeyRing, KeyStore
@@ -14,7 +16,9 @@ from embedding_assets.api.lazy import Lazy
 from embedding_assets.api.limits import Limiter
 from embedding_assets.api.metrics import Metrics
 from embedding_assets.api.problems import OverloadedError
+from embedding_assets.api.reports import Reports
 from embedding_assets.api.steering import Experiments
+from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.embedding.encoder import Encoder, Encoding
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.search.documents import DocumentSearch
@@ -32,6 +36,9 @@ T = TypeVar("T")
 _THREADS = 4
 _DATABASE_THREADS = 4
 _MOST_WAITING = 1_024
+_REPORT_THREADS = 2
+_MOST_REPORTS = 16
+_UPKEEP_SECONDS = 1.0
 
 
 class Service:
@@ -43,7 +50,8 @@ class Service:
     to anything that takes an `Encoder`. In a route `await service.encode(texts)` first: what the
     core then encodes in its thread is known already.
     documents(): search in the document index by that encoder. apps(): similar apps.
-    experiments: those that steer requests. content: pages, accounts and maps.
+    experiments: those that steer requests. reports: what may be said of them.
+    content: pages, accounts and maps.
     parts: what health and readiness speak of; a module of routes adds its own in `prepare`.
     """
 
@@ -57,6 +65,8 @@ class Service:
         """encoder: opens another encoder than that of the settings' model.
         is_loopback: whether the server can only be reached from its own machine."""
         self.settings = settings
+        sources = (settings.records.source, settings.documents.source, settings.apps.source)
+        conceal([settings.data_dir, *sources, Path.home(), Path.cwd()])
         self.is_loopback = is_loopback
         self.after_warm_up: Callable[[], None] | None = None
         self.metrics = Metrics()
@@ -74,14 +84,17 @@ class Service:
         self._key_store = KeyStore(self.engine)
         self.keys = KeyRing(self._key_store, self.run_database)
         self.limits = Limiter(self.engine, self.metrics)
+        self.reports = Reports(self.run_report)
         self.parts = Parts()
         self._threads = _Threads("core", _THREADS)
         self._database_threads = _Threads("database", _DATABASE_THREADS)
+        self._report_threads = _Threads("reports", _REPORT_THREADS, _MOST_REPORTS)
         self.parts.add(Part("database", self._look_at_database, self._open_tables))
         self.parts.add(Part("model", self._look_at_model, self.queries.warm, is_needed=True))
-        self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().index))
+        self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().warm_up()))
         self.parts.add(Part("documents", self._look_at_documents, self._warm_documents))
         self.content.add_parts(self.parts)
+        self._upkeep = Upkeep(self._keep_warm, _UPKEEP_SECONDS)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns, computed in one of a few threads beside the event loop.
@@ -94,6 +107,10 @@ class Service:
         """The same in threads of their own: a database that hangs holds up nothing else."""
         return await self._database_threads.run(lambda: function(*args, **kwargs))
 
+    async def run_report(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for what reads all of an experiment: no key is looked up later for it."""
+        return await self._report_threads.run(lambda: function(*args, **kwargs))
+
     async def encode(self, texts: Sequence[str]) -> Encoding:
         """The vectors of texts, known or computed together with what others ask for just now.
 
@@ -104,9 +121,11 @@ class Service:
     def open(self) -> None:
         """Begin to warm up in the background."""
         self.parts.warm_up(then=self.after_warm_up)
+        self._upkeep.start()
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
+        await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self.limits.stop)
         await asyncio.to_thread(self.experiments.close)
         await asyncio.to_thread(self.content.close)
@@ -114,6 +133,7 @@ class Service:
         self.queries.close()
         self._threads.close()
         self._database_threads.close()
+        self._report_threads.close()
         if self.engine.is_open:
             await asyncio.to_thread(self.engine().dispose)
         self.metrics.close()
@@ -127,6 +147,11 @@ class Service:
         from embedding_assets.apps.service import SimilarityService
 
         return SimilarityService(self.workspace().catalogue.snapshots, lambda: self.queries)
+
+    def _keep_warm(self) -> None:
+        """Open what was published, so that no request waits for it."""
+        if self.apps.is_open:
+            self.apps().warm_up()
 
     def _look_at_apps(self) -> dict[str, Any]:
         apps = self.apps()
@@ -185,12 +210,13 @@ class Service:
 class _Threads:
     """A few threads, and a queue before them that does not grow without end."""
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str, count: int, most_waiting: int = _MOST_WAITING) -> None:
         self._executor = ThreadPoolExecutor(count, f"service-{name}")
+        self._most_waiting = most_waiting
         self._waiting = 0
 
     async def run(self, function: Callable[[], T]) -> T:
-        if self._waiting >= _MOST_WAITING:
+        if self._waiting >= self._most_waiting:
             raise OverloadedError("Too many requests wait for an answer.")
         self._waiting += 1
         try:
@@ -210,14 +236,14 @@ def _open_workspace(settings: Settings) -> "Workspace":
     return open_workspace(settings.model_copy(update={"model": model}))
 
 
-def open_service_engine(settings: Settings) -> "Engine":
+def open_service_engine(settings: Settings, *, make: bool = True) -> "Engine":
     """The engine of the database of keys, limits and experiments.
 
-    Raises SettingsError, DatabaseUnavailableError.
+    make: whether a file is made where there never was one. Raises what `open_engine` does.
     """
-    from embedding_assets.database import open_engine
+    from embedding_assets.database import open_engine, sqlite_url
 
     url = settings.service.database_url
     if url is not None:
-        return open_engine(url.get_secret_value())
-    return open_engine(f"sqlite:///{settings.data_dir.resolve() / 'service.db'}")
+        return open_engine(url.get_secret_value(), make=make)
+    return open_engine(sqlite_url(settings.data_dir / "service.db"), make=make)

@@ -95,6 +95,7 @@ class Experiments:
     def __init__(self, engine: "Lazy[Engine]") -> None:
         self.controller: Lazy[ABTestController] = Lazy(lambda: _controller(engine()))
         self._traffic: Lazy[Traffic] = Lazy(self._open_traffic)
+        self._is_closed = False
 
     def open(self) -> None:
         """Let running experiments steer requests from now on; blocks, so call it in a thread."""
@@ -144,6 +145,7 @@ class Experiments:
 
     def close(self) -> None:
         """Write what waits."""
+        self._is_closed = True  # the warm-up may still be about to open it
         if self._traffic.is_open:
             self._traffic().close()
 
@@ -151,7 +153,8 @@ class Experiments:
         from embedding_assets.experiments.traffic import Traffic
 
         traffic = Traffic(self.controller().store)
-        traffic.start()
+        if not self._is_closed:
+            traffic.start()
         return traffic
 
 

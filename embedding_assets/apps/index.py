@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,9 +19,7 @@ from embedding_assets.apps.manifest import (
     AppManifest,
     VectorsEntry,
     damaged,
-    file_hashes,
     read_app_manifest,
-    require_whole,
 )
 from embedding_assets.apps.metadata import Metadata
 from embedding_assets.apps.newcomers import NEWCOMER_CODE, Encode, fit
@@ -33,8 +30,14 @@ from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreVersi
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets.search.tuning import store_vectors
 from embedding_assets.search.vectors import VectorIndex
+from embedding_assets.search.whole import file_hashes, require_whole
 from embedding_assets.storage.files import file_name
 from embedding_assets.storage.slices import digest_of
+
+_UNREADABLE = (
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, BadZipFile,
+    pa.ArrowException,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def build_app_index(snapshots: Snapshots, source: AppSource, keep: int = 3) -> B
     """
     digest = source.content_digest
     with snapshots.locked():
-        current = _served(snapshots)
+        current = served_manifest(snapshots)
         if current is not None and current.digest == digest:
             return BuiltAppIndex(current, new=False)
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{digest[:8]}"
@@ -118,13 +121,18 @@ class AppVectors:
     places: npt.NDArray[np.int64]
     known: Known
     projection: Projection | None
-    folder: Path
+    model: PerformanceModel | StoreVersionError | None
 
-    @cached_property
+    @property
     def performance(self) -> PerformanceModel | None:
-        """What predicts the performance of apps in this version; None without outcomes."""
-        path = self.folder / "performance"
-        return PerformanceModel.load(path) if path.is_dir() else None
+        """What predicts the performance of apps in this version; None without outcomes.
+
+        Raises StoreVersionError when another release fitted it: similar apps are found all the
+        same.
+        """
+        if isinstance(self.model, StoreVersionError):
+            raise StoreVersionError(self.model.problem, self.model.mend)
+        return self.model
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ class AppIndex:
         StoreVersionError when another release built it.
         """
         manifest = read_app_manifest(folder)
-        require_whole(folder, manifest.files)
+        require_whole(folder, manifest.files, damaged)
         try:
             with pa.memory_map(str(folder / "apps.arrow")) as file:
                 apps = pa.ipc.open_file(file).read_all()
@@ -161,7 +169,7 @@ class AppIndex:
                 name: _open_vectors(folder / file_name(name), entry, metadata)
                 for name, entry in manifest.versions.items()
             }
-        except (OSError, pa.ArrowInvalid, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except _UNREADABLE as error:
             raise damaged(folder, str(error)) from error
         return cls(
             manifest,
@@ -174,12 +182,12 @@ class AppIndex:
         )
 
 
-def _served(snapshots: Snapshots) -> AppManifest | None:
+def served_manifest(snapshots: Snapshots) -> AppManifest | None:
     """The manifest of what is served; None when there is nothing or it cannot be used."""
     try:
         folder = snapshots.path(snapshots.current())
         manifest = read_app_manifest(folder)
-        require_whole(folder, manifest.files)
+        require_whole(folder, manifest.files, damaged)
     except (NotFoundError, FileNotFoundError, StoreDamagedError, StoreVersionError):
         return None
     return manifest
@@ -259,4 +267,14 @@ def _open_vectors(folder: Path, entry: VectorsEntry, metadata: Metadata) -> AppV
         with np.load(folder / "projection.npz") as stored:
             projection = Projection(stored["slope"], stored["offset"])
     own = metadata if len(rows) == len(places) else metadata.take(rows)
-    return AppVectors(entry, index, rows, places, Known(index.vectors, own), projection, folder)
+    return AppVectors(
+        entry, index, rows, places, Known(index.vectors, own), projection, _model(folder)
+    )
+
+
+def _model(folder: Path) -> PerformanceModel | StoreVersionError | None:
+    path = folder / "performance"
+    try:
+        return PerformanceModel.load(path) if path.is_dir() else None
+    except StoreVersionError as error:
+        return error

@@ -2,16 +2,17 @@
 
 import json
 from dataclasses import asdict, dataclass
-from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from embedding_assets.apps.newcomers import Newcomers
 from embedding_assets.errors import StoreDamagedError, StoreVersionError
+from embedding_assets.search.whole import EXACT, MANIFEST, read_typed
 
 APP_INDEX_CODE = "1"
 """Changes whenever the same rows would become another index."""
-_FILE = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class AppManifest:
     files: SHA-256 of each file by its path in the version's folder. seconds: of building.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = EXACT
+
     version: str
     code: str
     created: str
@@ -53,7 +56,18 @@ class AppManifest:
     def write(self, folder: Path) -> None:
         """Put it into the folder of its version."""
         text = json.dumps(asdict(self), indent=2)
-        (folder / _FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """What every format of the manifest has."""
+
+    code: str
+
+
+_CODES = TypeAdapter(_Coded)
+_MANIFESTS = TypeAdapter(AppManifest)
 
 
 def read_app_manifest(folder: Path) -> AppManifest:
@@ -62,37 +76,20 @@ def read_app_manifest(folder: Path) -> AppManifest:
     Raises FileNotFoundError when there is no version, StoreDamagedError when it cannot be read,
     StoreVersionError when another release built it.
     """
-    try:
-        entry: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        if entry["code"] != APP_INDEX_CODE:
-            raise StoreVersionError(
-                f"The index in {folder} has format {entry['code']}, not {APP_INDEX_CODE}.",
-                "Build the index again: materialize app_index.",
-            )
-        versions = {name: _entry(each) for name, each in entry["versions"].items()}
-        return AppManifest(**{**entry, "versions": versions})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(folder, str(error)) from error
-
-
-def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file below `folder` but for the manifest, by path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _FILE)
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
-
-
-def require_whole(folder: Path, files: dict[str, str]) -> None:
-    """Check each file of a version against its hash.
-
-    Raises StoreDamagedError that names the first one which is missing or has changed.
-    """
-    for name, expected in files.items():
-        try:
-            found = _sha256(folder / name)
-        except OSError as error:
-            raise damaged(folder, f"{name}: {error.strerror or error}") from error
-        if found != expected:
-            raise damaged(folder, f"{name} is not as it was written")
+    code = read_typed(folder, _CODES, damaged).code
+    if code != APP_INDEX_CODE:
+        raise StoreVersionError(
+            f"The index in {folder} has format {code}, not {APP_INDEX_CODE}.",
+            "Build the index again: materialize app_index.",
+        )
+    manifest = read_typed(folder, _MANIFESTS, damaged)
+    if manifest.version != folder.name:
+        raise damaged(folder, f"its manifest is of version {manifest.version}")
+    if not manifest.versions:
+        raise damaged(folder, "its manifest names no version of the vectors")
+    if not manifest.files:
+        raise damaged(folder, "its manifest names no file")
+    return manifest
 
 
 def damaged(folder: Path, why: str) -> StoreDamagedError:
@@ -101,12 +98,3 @@ def damaged(folder: Path, why: str) -> StoreDamagedError:
         f"The version of the app index in {folder} cannot be read: {why}.",
         "Roll back to the version before it, or build the index again: materialize app_index.",
     )
-
-
-def _entry(entry: dict[str, Any]) -> VectorsEntry:
-    return VectorsEntry(**{**entry, "newcomers": Newcomers.from_entry(entry["newcomers"])})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

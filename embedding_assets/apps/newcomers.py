@@ -76,11 +76,6 @@ class Newcomers:
         """The placing of apps whose category is known, or is not."""
         return self.listed if is_listed else self.unlisted
 
-    @classmethod
-    def from_entry(cls, entry: dict[str, Any]) -> "Newcomers":
-        """What `dataclasses.asdict` turned into plain values."""
-        return cls(_placing(entry["listed"]), _placing(entry["unlisted"]), entry["text_model"])
-
 
 def fit(known: Known, encode: Encode, text_model: str) -> tuple[Newcomers, Projection | None]:
     """The ways to place new apps among `known` that cross-validation finds best, and the projection
@@ -206,8 +201,3 @@ def _drawn(known: Known, most: int) -> Rows:
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-
-
-def _placing(entry: dict[str, Any]) -> Placing:
-    figures = {name: Figures(**each) for name, each in entry["figures"].items()}
-    return Placing(**{**entry, "figures": figures, "weights": Weights(*entry["weights"])})

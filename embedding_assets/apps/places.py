@@ -1,9 +1,12 @@
 """Where the app of a question stands among the vectors of a version."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice, takewhile
 
 from embedding_assets.apps.answers import SimilarQuery
 from embedding_assets.apps.index import AppIndex, AppVectors
@@ -13,6 +16,8 @@ from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.errors import EmbeddingAssetsError, ModelChangedError, NotFoundError
 
 KNOWN = "known"
+_MOST_READ = 2_000
+_MOST_COMPARED = 20
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _place(asked: Asked, texts: dict[str, Vectors]) -> Placed:
 def _row(index: AppIndex, app_id: str) -> int:
     row = index.row_of.get(app_id)
     if row is None:
-        close = ", ".join(_close_ids(index, app_id))
+        close = ", ".join(_spellings(_SameIds(index.ids)).close_to(app_id))
         raise NotFoundError(
             f"There is no app {app_id[:100]!r}.",
             f"Did you mean {close}?" if close else "Check the id, or describe it as a new app.",
@@ -163,15 +168,45 @@ def _row(index: AppIndex, app_id: str) -> int:
     return row
 
 
-def _close_ids(index: AppIndex, app_id: str) -> list[str]:
-    """Known ids that are spelled most like `app_id`: of its own length or one more or less, and
-    with the same beginning where there are any."""
-    wanted = fold(app_id)[:100]
-    folded = {fold(each): each for each in index.ids if abs(len(each) - len(app_id)) <= 1}
-    if wanted in folded:
-        return [folded[wanted]]
-    for shared in (len(wanted) - 1, len(wanted) - 2, len(wanted) - 4, len(wanted) // 2):
-        alike = [each for each in folded if shared > 0 and each.startswith(wanted[:shared])]
-        if alike:
-            return [folded[each] for each in get_close_matches(wanted, alike[:2_000], n=3)]
-    return []
+class _Spellings:
+    """The ids of an index as they are compared, in their order."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._sorted = sorted((fold(each), each) for each in ids)
+
+    def close_to(self, app_id: str) -> list[str]:
+        """Ids that are spelled most like `app_id`, best first: of its own length or one more or
+        less, and with the same beginning where there are any."""
+        wanted = fold(app_id)[:100]
+        for shared in (len(wanted), len(wanted) - 1, len(wanted) - 2, len(wanted) // 2):
+            alike = self._beginning(wanted[:shared], len(wanted)) if shared > 0 else {}
+            if wanted in alike:
+                return [alike[wanted]]
+            if alike:
+                return [alike[each] for each in get_close_matches(wanted, alike, n=3)]
+        return []
+
+    def _beginning(self, start: str, length: int) -> dict[str, str]:
+        """Ids of about that length by how they are compared, a few of those that begin so."""
+        first = bisect_left(self._sorted, (start, ""))
+        beginning = islice(self._sorted, first, first + _MOST_READ)
+        alike = takewhile(lambda each: each[0].startswith(start), beginning)
+        return dict(islice((e for e in alike if abs(len(e[0]) - length) <= 1), _MOST_COMPARED))
+
+
+@lru_cache(maxsize=2)
+def _spellings(ids: "_SameIds") -> _Spellings:
+    return _Spellings(ids.ids)
+
+
+class _SameIds:
+    """The ids of one opened index: equal to themselves alone, so that comparing costs nothing."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        self.ids = ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SameIds) and self.ids is other.ids
+
+    def __hash__(self) -> int:
+        return id(self.ids)

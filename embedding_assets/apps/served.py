@@ -2,14 +2,18 @@
 
 import threading
 
+import structlog
+
 from embedding_assets.apps.index import AppIndex
-from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreVersionError
+from embedding_assets.apps.manifest import damaged
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreDamagedError
 from embedding_assets.search.snapshots import Snapshots
 
 _EMPTY = (
     "Materialize it with all versions: `dagster asset materialize --select 'group:apps' "
     "--partition-range v1...v2 -m embedding_assets.definitions`."
 )
+_log = structlog.get_logger()
 
 
 class ServedApps:
@@ -65,7 +69,7 @@ class ServedApps:
             return served
         try:
             self._index = self._open(name)
-        except (NotFoundError, StoreDamagedError, StoreVersionError) as error:
+        except EmbeddingAssetsError as error:
             if served is None:
                 raise
             self.trouble, self._refused = str(error), name
@@ -87,3 +91,10 @@ class ServedApps:
                 if isinstance(error, StoreDamagedError):
                     raise
                 raise NotFoundError(f"The index version {name} is gone.", _EMPTY) from None
+            except EmbeddingAssetsError:
+                raise
+            except Exception as error:
+                # Whatever is wrong with a version must not end the one that is served.
+                _log.exception("app_index_not_opened", version=name)
+                why = f"{type(error).__name__}: {error}"
+                raise damaged(self._snapshots.path(name), why) from error

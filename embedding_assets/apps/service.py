@@ -108,8 +108,6 @@ class SimilarityService:
         Raises NotFoundError while nothing is indexed, StoreDamagedError, ModelChangedError.
         """
         index = self._served.index()
-        for vectors in index.versions.values():
-            _ = vectors.performance
         self._places.warm_up(index)
 
     def metrics(self) -> SimilarityMetrics:

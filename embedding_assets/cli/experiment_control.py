@@ -32,13 +32,19 @@ def create(
 @app.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
     """Show every experiment, the newest first."""
-    show(_controller().experiments(), _lines, as_json)
+    from embedding_assets.database import DatabaseAbsentError
+
+    try:
+        experiments = _controller(make=False).experiments()
+    except DatabaseAbsentError:
+        experiments = []
+    show(experiments, _lines, as_json)
 
 
 @app.command("show")
 def show_experiment(id: Id, as_json: AsJson = False) -> None:
     """Show what may be said of an experiment now, and why."""
-    show(_controller().analyse(id), _analysis_text, as_json)
+    show(_controller(make=False).analyse(id), _analysis_text, as_json)
 
 
 @app.command()
@@ -83,15 +89,17 @@ def decide(
     show(controller.decide(id, by or getpass.getuser(), choice), _line, as_json)
 
 
-def _controller() -> "ABTestController":
+def _controller(*, make: bool = True) -> "ABTestController":
+    """The experiments. make: whether their database is made where there never was one."""
     settings = open_settings()
     from embedding_assets.database import open_engine, sqlite_url
     from embedding_assets.experiments.controller import ABTestController
 
     url = settings.service.database_url
     if url is not None:
-        return ABTestController(open_engine(url.get_secret_value()))
-    return ABTestController(open_engine(sqlite_url(settings.data_dir / "service.db")))
+        return ABTestController(open_engine(url.get_secret_value(), make=make))
+    file = sqlite_url(settings.data_dir / "service.db")
+    return ABTestController(open_engine(file, make=make))
 
 
 def _plan(file: Path) -> "ExperimentPlan":

@@ -60,7 +60,13 @@ def create(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show every key: its id, name, scopes, limits and state; never the key itself."""
-    keys = _store().all()
+    store = _store(make=False)
+    from embedding_assets.database import DatabaseAbsentError
+
+    try:
+        keys = store.all()
+    except DatabaseAbsentError:
+        keys = []
     show([key.to_dict() for key in keys], lambda _: keys_text(keys), as_json)
 
 
@@ -70,7 +76,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """End a key for good; the service refuses it within seconds."""
-    keys = _store().revoke(key)
+    keys = _store(make=False).revoke(key)
     show([each.to_dict() for each in keys], lambda _: keys_text(keys), as_json)
 
 
@@ -94,12 +100,13 @@ def _limits(key: "Key") -> str:
     return "".join(f", {most:,} a {span}" for span, most in limits.items() if most)
 
 
-def _store() -> "KeyStore":
+def _store(*, make: bool = True) -> "KeyStore":
+    """The keys. make: whether their database is made where there never was one."""
     settings = open_settings()
     from embedding_assets.api.keys import KeyStore
     from embedding_assets.api.service import open_service_engine
 
-    return KeyStore(lambda: open_service_engine(settings))
+    return KeyStore(lambda: open_service_engine(settings, make=make))
 
 
 def _moment(text: str) -> datetime:

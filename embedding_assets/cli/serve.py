@@ -36,21 +36,32 @@ def serve(
 
 def _warnings(settings: "Settings", address: "Address") -> list[str]:
     """What to know of a service that others can reach."""
-    from embedding_assets.api.keys import KeyStore
-    from embedding_assets.api.service import open_service_engine
-
     service = settings.service
     lines = []
     if service.keys == "never":
         lines.append("note: service.keys is never: whoever reaches this address may use it.")
-    elif not KeyStore(lambda: open_service_engine(settings)).any_exist():
-        lines.append(
-            f"note: {address.host} can be reached by others, so every request needs an API key, "
-            "and there is none yet.\n      Create one: embedding-assets keys create NAME"
-        )
+    else:
+        lines += _note_on_keys(settings, address)
     if service.hosts == type(service)().hosts:
         lines.append(
             f"note: requests must name one of the hosts {', '.join(service.hosts)}.\n"
             "      Add the name that others use: EMBEDDING_ASSETS_SERVICE__HOSTS='[\"NAME\"]'"
         )
     return lines
+
+
+def _note_on_keys(settings: "Settings", address: "Address") -> list[str]:
+    """That keys are needed, where there is none; that none can be looked up meanwhile."""
+    from embedding_assets.api.keys import KeyStore
+    from embedding_assets.api.service import open_service_engine
+    from embedding_assets.database import DatabaseUnavailableError
+
+    try:
+        if KeyStore(lambda: open_service_engine(settings)).any_exist():
+            return []
+    except DatabaseUnavailableError as error:
+        return [f"note: {error.problem} Until it does, requests are refused.\n      {error.mend}"]
+    return [
+        f"note: {address.host} can be reached by others, so every request needs an API key, "
+        "and there is none yet.\n      Create one: embedding-assets keys create NAME"
+    ]

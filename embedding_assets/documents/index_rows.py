@@ -92,12 +92,15 @@ def is_index_stale(snapshots: "Snapshots", wanted: Mapping[str, str]) -> bool:
 def _held(snapshots: "Snapshots", version: str) -> dict[str, str] | None:
     """The hash of each document's rows in a version; None when that cannot be used."""
     from embedding_assets.search.index import read_documents
-    from embedding_assets.search.manifest import INDEX_CODE, read_manifest
+    from embedding_assets.search.manifest import INDEX_CODE, damaged, read_manifest
+    from embedding_assets.search.whole import require_whole
 
     folder = snapshots.path(version)
     try:
-        if read_manifest(folder).code != INDEX_CODE:
+        manifest = read_manifest(folder)
+        if manifest.code != INDEX_CODE:
             return None
+        require_whole(folder, manifest.files, damaged)
         held = read_documents(folder)
     except (OSError, pa.ArrowInvalid, StoreDamagedError):
         return None

@@ -9,8 +9,10 @@ import pyarrow.compute as pc
 from embedding_assets.documents.passages import text_for_embedding
 from embedding_assets.errors import NotFoundError, StoreDamagedError
 from embedding_assets.search.index import read_documents
+from embedding_assets.search.manifest import damaged, read_manifest
 from embedding_assets.search.passages import Passages
 from embedding_assets.search.snapshots import Snapshots
+from embedding_assets.search.whole import require_whole
 from embedding_assets.storage.parquet import ParquetTable
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def _chunk_texts(library: "Library") -> Iterator[Sequence[str]]:
 
 def _opened(snapshots: Snapshots, version: str) -> tuple[pa.Table, Passages]:
     folder = snapshots.path(version)
+    files = ("documents.arrow", "passages.arrow")
+    require_whole(folder, read_manifest(folder).files, damaged, only=files)
     return read_documents(folder), Passages.load(folder / "passages.arrow")
 
 

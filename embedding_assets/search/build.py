@@ -13,12 +13,19 @@ from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreVersi
 from embedding_assets.search.analyzer import ANALYZER_VERSION
 from embedding_assets.search.index import IndexVersion, read_documents
 from embedding_assets.search.keyword import KeywordIndex
-from embedding_assets.search.manifest import INDEX_CODE, IndexModel, Manifest
+from embedding_assets.search.manifest import (
+    INDEX_CODE,
+    IndexModel,
+    Manifest,
+    damaged,
+    read_manifest,
+)
 from embedding_assets.search.passages import Passages
 from embedding_assets.search.rows import RowWriter, passage_texts, rows_of, unchanged_documents
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets.search.tuning import VectorReport, store_vectors
 from embedding_assets.search.vectors import open_vectors
+from embedding_assets.search.whole import file_hashes, require_whole
 from embedding_assets.storage.slices import digest_of
 
 
@@ -65,8 +72,9 @@ def build_index(
     """Serve an index of exactly the documents of `source`, the forgotten ones left out.
 
     Rows of documents that did not change come from the current version, where that one has the
-    same model; when nothing changed, it stays. Until the new version is complete the old one is
-    served. Raises SchemaError for rows of other columns, StoreLockedError, OutputError subclasses.
+    same model and is whole; when nothing changed, it stays. Until the new version is complete the
+    old one is served. Raises SchemaError for rows of other columns, StoreLockedError, OutputError
+    subclasses.
     """
     with snapshots.locked():
         return _built(snapshots, source, options or IndexOptions(), _current(snapshots))
@@ -147,6 +155,8 @@ class _Job:
             KeywordIndex.build(texts).save(self.folder / "keywords")
         with self._timed("vectors"):
             report = self._write_vectors(len(passages), options.exact_up_to_rows)
+        with self._timed("hashes"):
+            files = file_hashes(self.folder)
         manifest = Manifest(
             version=name,
             code=INDEX_CODE,
@@ -162,6 +172,7 @@ class _Job:
             candidates=report.candidates,
             seconds=self.seconds,
             reused=reused,
+            files=files,
         )
         manifest.write(self.folder)
         return manifest
@@ -206,7 +217,8 @@ def _current(snapshots: Snapshots) -> IndexVersion | None:
 
 def _may_hold(folder: Path, doc_ids: set[str]) -> bool:
     try:
+        require_whole(folder, read_manifest(folder).files, damaged, only=["documents.arrow"])
         held = read_documents(folder)["doc_id"].to_pylist()
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, KeyError, pa.ArrowException, StoreDamagedError):
         return True
     return not doc_ids.isdisjoint(held)

@@ -13,6 +13,7 @@ from embedding_assets.search.manifest import INDEX_CODE, Manifest, damaged, read
 from embedding_assets.search.masks import FilterColumns
 from embedding_assets.search.passages import Passages
 from embedding_assets.search.vectors import VectorIndex
+from embedding_assets.search.whole import require_whole
 
 
 class IndexVersion:
@@ -45,7 +46,7 @@ class IndexVersion:
 
     @classmethod
     def open(cls, folder: Path) -> "IndexVersion":
-        """The version in `folder`.
+        """The version in `folder`; every file is checked against its hash.
 
         Raises FileNotFoundError when it is gone, StoreDamagedError when a part is missing or torn,
         StoreVersionError when another release built it.
@@ -56,10 +57,11 @@ class IndexVersion:
                 f"The index in {folder} has format {manifest.code}, not {INDEX_CODE}.",
                 "Build the index again.",
             )
+        require_whole(folder, manifest.files, damaged)
         try:
             passages = Passages.load(folder / "passages.arrow")
             documents = read_documents(folder)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise damaged(folder, str(error)) from error
         vectors = VectorIndex.load(folder, manifest.rows, manifest.model.dimension)
         return cls(manifest, vectors, KeywordIndex.load(folder / "keywords"), passages, documents)

@@ -1,11 +1,14 @@
 """What is known of a version of the document index without opening it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from embedding_assets.errors import StoreDamagedError
+from embedding_assets.search.whole import EXACT, MANIFEST, read_typed
 
 INDEX_CODE = "1"
 """Changes whenever the same rows would become another index."""
@@ -33,7 +36,11 @@ class Manifest:
         sampled queries, by filter; 1 throughout where the method is exact.
     cells, candidates: how an approximate search works; 0 for an exact one.
     seconds: of building, by step. reused: rows taken over from the version before.
+    files: SHA-256 of each file by its path in the version's folder; none where the version was
+        built before they were kept.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = EXACT
 
     version: str
     code: str
@@ -49,10 +56,15 @@ class Manifest:
     candidates: int
     seconds: dict[str, float]
     reused: int
+    files: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Put it into the folder of its version."""
-        (folder / "manifest.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        text = json.dumps(asdict(self), indent=2)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+_MANIFESTS = TypeAdapter(Manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -60,11 +72,10 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises FileNotFoundError when there is no version, StoreDamagedError when it cannot be read.
     """
-    try:
-        entry: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-        return Manifest(**{**entry, "model": IndexModel(**entry["model"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, str(error)) from error
+    manifest = read_typed(folder, _MANIFESTS, damaged)
+    if manifest.version != folder.name:
+        raise damaged(folder, f"its manifest is of version {manifest.version}")
+    return manifest
 
 
 def damaged(folder: Path, why: str) -> StoreDamagedError:

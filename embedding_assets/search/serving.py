@@ -7,21 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from embedding_assets.errors import (
     EmbeddingAssetsError,
     NotFoundError,
     StoreDamagedError,
-    StoreError,
 )
 from embedding_assets.search.filters import Filters
 from embedding_assets.search.index import IndexVersion
+from embedding_assets.search.manifest import damaged
 from embedding_assets.search.snapshots import Snapshots, TombstoneState
 from embedding_assets.search.vectors import Mask
+
+_log = structlog.get_logger()
 
 
 class IndexGoneError(NotFoundError):
     """The version that was published last has no folder."""
+
+
+class NothingIndexedError(NotFoundError):
+    """The version that was published last holds no passage."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,9 @@ class ServedIndex:
             self._served = self._allowed(self._version(served), served)
         except EmbeddingAssetsError:
             self._served = None  # the next search meets the reason
+        except Exception as error:  # noqa: BLE001  a thread that ends silently tells nobody
+            _log.error("index_not_opened", error=repr(error))
+            self._served = None
         finally:
             self._opening.release()
 
@@ -155,8 +165,8 @@ class ServedIndex:
             return served.version
         try:
             version = self._open()
-        except (StoreError, IndexGoneError) as error:
-            if served is None:
+        except EmbeddingAssetsError as error:
+            if served is None or isinstance(error, NothingIndexedError):
                 raise
             self._failed = published, Trouble(published.name, error)
             return served.version
@@ -177,8 +187,15 @@ class ServedIndex:
                 raise IndexGoneError(
                     f"The index version {name} is gone.", "Build the index again."
                 ) from None
+            except EmbeddingAssetsError:
+                raise
+            except Exception as error:
+                # Whatever is wrong with a version must not end the one that is served.
+                _log.exception("index_not_opened", version=name)
+                why = f"{type(error).__name__}: {error}"
+                raise damaged(self._snapshots.path(name), why) from error
             if not version.manifest.rows:
-                raise NotFoundError(
+                raise NothingIndexedError(
                     "The index holds no passage yet.",
                     "Put documents into the watched folder and materialize document_index.",
                 )

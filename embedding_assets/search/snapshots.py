@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from embedding_assets.errors import NotFoundError, StoreDamagedError
+from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreError
 from embedding_assets.storage.files import flush, named_errors, published
 from embedding_assets.storage.guard import shared
 from embedding_assets.storage.lock import locked
@@ -61,10 +61,12 @@ class Snapshots:
         with published(self.folder / "current") as staged:
             staged.write_text(name + "\n")
 
-    def rollback(self) -> str:
+    def rollback(self, check: Callable[[Path], object] | None = None) -> str:
         """Serve the version before the current one; its name.
 
-        Raises NotFoundError when there is none.
+        check: opens a version; what it raises is that the version cannot be served.
+        Raises NotFoundError when there is none, StoreDamagedError when it cannot be served: then
+        the current one stays.
         """
         with self.locked():
             current = self.current()
@@ -74,8 +76,21 @@ class Snapshots:
                     f"No version older than {current} is kept in {self.folder}.",
                     "Build the index again from the version of the data that you want.",
                 )
+            if check is not None:
+                self._require(check, older[-1])
             self.publish(older[-1])
             return older[-1]
+
+    def _require(self, check: Callable[[Path], object], name: str) -> None:
+        try:
+            check(self.path(name))
+        except (OSError, StoreError) as error:
+            problem = error.problem if isinstance(error, StoreError) else str(error)
+            raise StoreDamagedError(
+                f"Version {name} is not served: {problem}",
+                f"Remove {self.path(name)} to go back to the version before it, or build the "
+                "index again.",
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -164,11 +179,10 @@ class Tombstones:
             entries: dict[str, str] = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except ValueError as error:
-            raise StoreDamagedError(
-                f"The list of forgotten documents {self.path} cannot be read: {error}.",
-                "Restore it from a backup; without it forgotten documents could be returned.",
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(str(error)) from error
+        if not isinstance(entries, dict):
+            raise self._damaged("it is no list of ids with times")
         return entries
 
     def add(self, doc_ids: Iterable[str]) -> None:
@@ -187,6 +201,12 @@ class Tombstones:
     def unchanged(self) -> AbstractContextManager[None]:
         """Nobody changes the list inside the block; many may hold it so at once."""
         return shared(self.path.with_suffix(".lock"))
+
+    def _damaged(self, why: str) -> StoreDamagedError:
+        return StoreDamagedError(
+            f"The list of forgotten documents {self.path} cannot be read: {why}.",
+            "Restore it from a backup; without it forgotten documents could be returned.",
+        )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

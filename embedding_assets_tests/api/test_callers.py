@@ -19,6 +19,7 @@ def new_key(settings_of):
         return store.create(NewKey("test", frozenset(scopes), **options))
 
     make.store = store
+    make.close = engine.dispose
     yield make
     engine.dispose()
 
@@ -147,6 +148,22 @@ def test_the_key_is_named_by_its_id_in_the_metrics_log_only(open_client, new_key
     printed = "".join(capsys.readouterr())
     assert key.id in printed
     assert secret not in printed
+
+
+def test_a_service_started_while_its_database_is_away_stays_shut_and_comes_back(
+    open_client, new_key, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("embedding_assets.api.recent._RETRY_SECONDS", 0.0)
+    secret, _ = new_key("embed")
+    new_key.close()
+    file, away = tmp_path / "store/service.db", tmp_path / "away.db"
+    file.rename(away)
+    client = open_client()
+    assert embed(client).status_code == 503
+    assert not file.exists()
+    away.rename(file)
+    assert embed(client).status_code == 401
+    assert embed(client, secret).status_code == 200
 
 
 def test_a_route_cannot_ask_for_an_unknown_scope():

@@ -44,13 +44,17 @@ def test_refusals_by_a_limit_are_counted(open_client):
     assert value(text, 'embedding_assets_limited_total{limit="minute"}') >= 2
 
 
-def test_a_version_that_is_no_longer_served_has_no_rows(client):
+def test_a_version_that_is_no_longer_served_is_no_series(client):
     metrics = client.app.state.service.metrics
+    metrics.index("apps", "1", 5)
     metrics.index("documents", "1", 10)
     metrics.index("documents", "2", 20)
     text = metrics.text().decode()
-    assert value(text, 'embedding_assets_index_rows{index="documents",version="1"}') == 0
-    assert value(text, 'embedding_assets_index_rows{index="documents",version="2"}') == 20
+    rows = [line for line in text.splitlines() if line.startswith("embedding_assets_index_rows{")]
+    assert rows == [
+        'embedding_assets_index_rows{index="apps",version="1"} 5.0',
+        'embedding_assets_index_rows{index="documents",version="2"} 20.0',
+    ]
 
 
 WORKER = """
@@ -60,6 +64,8 @@ metrics = Metrics()
 metrics.began()
 metrics.ended("GET", "/x", 200, 0.1)
 metrics.began()
+for version in ("1", "2", "1", "3"):
+    metrics.index("documents", version, 10)
 if sys.argv[1] == "show":
     print(metrics.text().decode())
 """
@@ -76,6 +82,7 @@ def test_workers_are_counted_together_and_dead_ones_are_not_at_work(tmp_path):
 
     work("die")
     text = work("show")
+    assert re.findall(r'index_rows{.*version="(.*)"} (.*)', text) == [("3", "10.0")]
     counted = 'embedding_assets_requests_total{method="GET",route="/x",status="200"}'
     assert value(text, counted) == 2
     assert value(text, "embedding_assets_requests_in_flight") == 1

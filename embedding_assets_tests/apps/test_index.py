@@ -6,6 +6,7 @@ from embedding_assets.apps.manifest import read_app_manifest
 from embedding_assets.errors import StoreDamagedError, StoreVersionError
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets_tests.apps.shelf import V1, published, source
+from embedding_assets_tests.search.damage import SHAPES, edit_manifest
 
 
 @pytest.fixture
@@ -109,12 +110,34 @@ def test_a_damaged_version_is_refused_by_name(snapshots, file, damage):
         opened(snapshots)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"code": "1"}'])
+@pytest.mark.parametrize("content", ["{", '{"code": "1"}', *SHAPES])
 def test_a_damaged_manifest_is_refused(snapshots, content):
     published(snapshots)
     (snapshots.path(snapshots.current()) / "manifest.json").write_text(content)
     with pytest.raises(StoreDamagedError, match="cannot be read"):
         opened(snapshots)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"files": None}, {"files": ["apps.arrow"]}, {"files": {"apps.arrow": 5}}, {"files": {}},
+     {"versions": {}}, {"versions": []}, {"versions": {"v1": None}}, {"predicts": 5},
+     {"apps": "x"}, {"version": "other"}],
+)  # fmt: skip
+def test_a_manifest_with_an_entry_of_another_shape_is_refused(snapshots, change):
+    published(snapshots)
+    edit_manifest(snapshots.path(snapshots.current()), **change)
+    with pytest.raises(StoreDamagedError, match="cannot be read"):
+        opened(snapshots)
+
+
+def test_going_back_to_a_damaged_version_is_refused_by_name(snapshots):
+    first = published(snapshots).manifest.version
+    second = published(snapshots, predicts="v1").manifest.version
+    damage_bits(snapshots.path(first) / "apps.arrow")
+    with pytest.raises(StoreDamagedError, match=f"Version {first} is not served.*apps.arrow"):
+        snapshots.rollback(AppIndex.open)
+    assert snapshots.current() == second
 
 
 def test_an_index_of_another_format_is_refused_by_name(snapshots):

@@ -6,7 +6,6 @@ from embedding_assets.apps.metadata import AppQuery, Metadata
 from embedding_assets.apps.newcomers import (
     NEIGHBOURS,
     PROJECTION,
-    Newcomers,
     fit,
 )
 from embedding_assets.apps.placing import Known, Weights, unit
@@ -113,10 +112,3 @@ def test_too_few_apps_are_not_measured_but_placed(apps):
     for placing in (newcomers.listed, newcomers.unlisted):
         assert placing.method in (NEIGHBOURS, PROJECTION)
         assert (placing.figures == {}) == (apps < 2)
-
-
-def test_a_placing_survives_being_stored():
-    from dataclasses import asdict
-
-    newcomers, _ = fit(SMALL, encode, "model")
-    assert Newcomers.from_entry(asdict(newcomers)) == newcomers

@@ -9,7 +9,13 @@ from embedding_assets.apps.outcomes import AppOutcomes
 from embedding_assets.apps.performance import PerformanceModel
 from embedding_assets.apps.service import SimilarityService
 from embedding_assets.embedding.encoder import HashingEncoder
-from embedding_assets.errors import InputError, ModelChangedError, NotFoundError, StoreDamagedError
+from embedding_assets.errors import (
+    InputError,
+    ModelChangedError,
+    NotFoundError,
+    StoreDamagedError,
+    StoreVersionError,
+)
 from embedding_assets.search.snapshots import Snapshots
 from embedding_assets_tests.apps.shelf import ENCODER, V1, published, service, vectors
 
@@ -239,6 +245,20 @@ def test_a_damaged_new_version_leaves_the_old_one_served_and_is_told(apps, snaps
     assert apps.trouble is None
 
 
+@pytest.mark.parametrize("error", [RecursionError("deep"), MemoryError()])
+def test_a_new_version_that_breaks_when_it_is_opened_leaves_the_old_one(
+    apps, snapshots, monkeypatch, error
+):
+    def fail(folder):
+        raise error
+
+    before = apps.find_similar("chess")
+    published(snapshots, v1=V1 | {"weather": [3.0, 0.1, 0.0]})
+    monkeypatch.setattr("embedding_assets.apps.served.AppIndex.open", fail)
+    assert apps.find_similar("chess") == before
+    assert type(error).__name__ in apps.trouble
+
+
 def test_going_back_from_a_damaged_version_ends_the_trouble(apps, snapshots):
     apps.find_similar("chess")
     published(snapshots, predicts="v1")
@@ -257,7 +277,7 @@ def test_a_damaged_first_version_is_an_error(snapshots):
 
 
 def test_without_an_index_the_mend_is_named(tmp_path):
-    with pytest.raises(NotFoundError, match="Materialize app_index"):
+    with pytest.raises(NotFoundError, match="Materialize it with all versions"):
         service(Snapshots(tmp_path / "none")).find_similar("chess")
 
 
@@ -347,6 +367,21 @@ class TestPredictions:
         found = predicting.predict("app0")
         assert found.segments
         assert "app0" not in [app for each in found.segments for app in each.apps]
+
+    def test_a_version_that_is_swept_while_it_is_served_predicts_on(self, predicting, snapshots):
+        predicting.find_similar("app0")
+        with snapshots.locked():
+            snapshots.remove([snapshots.current()])
+        assert predicting.find_similar("app0").results
+        assert predicting.predict("app1", "v2").rate < 0.06
+
+    def test_a_model_of_another_release_leaves_similar_apps_found(
+        self, predicting, snapshots, monkeypatch
+    ):
+        monkeypatch.setattr("embedding_assets.apps.performance.PERFORMANCE_CODE", "other")
+        assert predicting.find_similar("app0").results
+        with pytest.raises(StoreVersionError, match="format"):
+            predicting.predict("app1", "v2")
 
     def test_a_version_without_a_model_says_so(self, predicting):
         with pytest.raises(NotFoundError, match="apps of v1"):

@@ -4,7 +4,12 @@ import pytest
 from typer.testing import CliRunner
 
 from embedding_assets.cli.experiment_control import app
-from embedding_assets.errors import EmbeddingAssetsError, InputNotFoundError, UnreadableInputError
+from embedding_assets.errors import (
+    EmbeddingAssetsError,
+    InputNotFoundError,
+    NotFoundError,
+    UnreadableInputError,
+)
 from embedding_assets.experiments.plan import PlanError
 
 PLAN = {
@@ -49,6 +54,13 @@ def test_an_experiment_goes_from_its_plan_to_its_decision(command, tmp_path):
     assert "new stays (by_hand)" in decided.stdout
     assert "decided by anna" in command("show", "apps").stdout
     assert (tmp_path / "data/store/service.db").exists()
+
+
+def test_looking_for_experiments_makes_no_database(command, tmp_path):
+    assert command("list").stdout == "There is no experiment.\n"
+    with pytest.raises(NotFoundError):
+        command("show", "apps")
+    assert not (tmp_path / "data").exists()
 
 
 def test_all_can_be_had_as_json(command):

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from embedding_assets.cli.keys import app
+from embedding_assets.database import DatabaseUnavailableError
 from embedding_assets.errors import NotFoundError
 
 
@@ -45,6 +46,20 @@ def test_a_revoked_key_is_listed_as_such(run):
 
 def test_an_empty_list_says_how_to_make_a_key(run):
     assert "embedding-assets keys create" in run("list").stdout
+
+
+def test_looking_for_keys_makes_no_database(run, tmp_path):
+    run("list")
+    with pytest.raises(NotFoundError):
+        run("revoke", "page")
+    assert not (tmp_path / "data").exists()
+
+
+def test_keys_whose_database_is_gone_are_not_said_to_be_none(run, tmp_path):
+    run("create", "page")
+    (tmp_path / "data/store/service.db").unlink()
+    with pytest.raises(DatabaseUnavailableError, match="gone"):
+        run("list")
 
 
 @pytest.mark.parametrize("when", ["soon", "0d", "90", "2027-13-01"])

@@ -45,6 +45,13 @@ def test_whoever_has_a_key_is_not_told(run, monkeypatch):
     assert result.stderr == ""
 
 
+def test_whoever_starts_it_while_the_database_is_gone_is_told(run):
+    open_service_engine(load_settings()).dispose()
+    (load_settings().data_dir / "service.db").unlink()
+    result, [_] = run("--host", "0.0.0.0", "--port", "0")
+    assert "is gone. Until it does, requests are refused." in result.stderr
+
+
 def test_whoever_needs_no_keys_is_told_what_that_means(run, monkeypatch):
     monkeypatch.setenv("EMBEDDING_ASSETS_SERVICE__KEYS", "never")
     result, _ = run("--host", "0.0.0.0", "--port", "0")

@@ -5,7 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embedding_assets.errors import NotWritableError, SchemaError, StoreLockedError
+from embedding_assets.errors import (
+    NotWritableError,
+    SchemaError,
+    StoreDamagedError,
+    StoreLockedError,
+)
 from embedding_assets.search import build as building
 from embedding_assets.search import manifest, tuning, vectors
 from embedding_assets.search.build import (
@@ -29,6 +34,7 @@ from embedding_assets_tests.search.collection import (
     of_other_model,
     rows,
 )
+from embedding_assets_tests.search.damage import SHAPES, edit_manifest, flip_byte, without_hashes
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_an_index_holds_all_rows_of_all_documents(snapshots):
     assert built.manifest == read_manifest(snapshots.path(snapshots.current()))
     assert (built.manifest.rows, built.manifest.documents, built.manifest.reused) == (6, 3, 0)
     assert (built.manifest.method, built.manifest.model) == ("exact", MODEL)
-    assert set(built.manifest.seconds) == {"rows", "keywords", "vectors"}
+    assert set(built.manifest.seconds) == {"rows", "keywords", "vectors", "hashes"}
     assert built.manifest.version == snapshots.current()
 
 
@@ -175,6 +181,13 @@ def test_a_version_that_cannot_be_read_may_hold_any_document(snapshots):
     assert versions_with(snapshots, ["nobody"]) == [first]
 
 
+def test_a_version_whose_documents_have_changed_may_hold_any_document(snapshots):
+    first = build_index(snapshots, Collection(TEXTS).source).manifest.version
+    path = snapshots.path(first) / "documents.arrow"
+    path.write_bytes(path.read_bytes().replace(b"cakelaw", b"bakelaw"))
+    assert versions_with(snapshots, ["cake"]) == [first]
+
+
 def test_old_versions_are_swept(snapshots):
     names = []
     for n in range(4):
@@ -198,6 +211,74 @@ def test_a_damaged_version_is_built_again_from_the_source(snapshots, name):
     assert build_index(snapshots, collection.source).new
     assert content(snapshots) == expected(collection)
     assert collection.read == [["soup", "cake", "law"]]
+
+
+FILES = [
+    "vectors.f32", "mean.npy", "passages.arrow", "documents.arrow", "keywords/impacts.npy",
+    "keywords/vocabulary.txt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_byte_that_turned_is_found_and_nothing_is_taken_over_from_that_version(snapshots, name):
+    first = build_index(snapshots, Collection(TEXTS).source).manifest
+    assert set(first.files) >= set(FILES)
+    flip_byte(snapshots.path(first.version) / name)
+    with pytest.raises(StoreDamagedError, match=f"{first.version}.*{name} is not as it was"):
+        content(snapshots)
+    collection = Collection({**TEXTS, "tea": ["sip"]})
+    assert build_index(snapshots, collection.source).manifest.reused == 0
+    assert content(snapshots) == expected(collection)
+    assert collection.read == [[*TEXTS, "tea"]]
+
+
+def test_vectors_without_a_number_are_found(snapshots):
+    build_index(snapshots, Collection(TEXTS).source)
+    path = snapshots.path(snapshots.current()) / "vectors.f32"
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(StoreDamagedError, match="vectors.f32"):
+        content(snapshots)
+
+
+def test_a_version_from_before_hashes_is_opened_and_the_next_one_has_them(snapshots):
+    first = build_index(snapshots, Collection(TEXTS).source).manifest
+    without_hashes(snapshots.path(first.version))
+    assert content(snapshots) == expected(Collection(TEXTS))
+    assert not build_index(snapshots, Collection(TEXTS).source).new
+    collection = Collection({**TEXTS, "tea": ["sip"]})
+    built = build_index(snapshots, collection.source).manifest
+    assert (built.reused, collection.read) == (6, [["tea"]])
+    assert set(built.files) >= set(FILES)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_manifest_of_another_shape_is_refused_by_name(snapshots, shape):
+    build_index(snapshots, Collection(TEXTS).source)
+    (snapshots.path(snapshots.current()) / "manifest.json").write_text(shape)
+    with pytest.raises(StoreDamagedError, match=snapshots.current()):
+        content(snapshots)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"files": None}, {"files": ["passages.arrow"]}, {"files": {"passages.arrow": 5}},
+     {"model": []}, {"model": None}, {"rows": "6"}, {"seconds": 1}, {"version": "other"},
+     {"filez": {}}],
+)  # fmt: skip
+def test_a_manifest_with_an_entry_of_another_shape_is_refused_by_name(snapshots, change):
+    build_index(snapshots, Collection(TEXTS).source)
+    edit_manifest(snapshots.path(snapshots.current()), **change)
+    with pytest.raises(StoreDamagedError, match=snapshots.current()):
+        content(snapshots)
+
+
+def test_going_back_to_a_damaged_version_is_refused_by_name(snapshots):
+    first = build_index(snapshots, Collection({"law": TEXTS["law"]}).source).manifest.version
+    second = build_index(snapshots, Collection(TEXTS).source).manifest.version
+    flip_byte(snapshots.path(first) / "vectors.f32")
+    with pytest.raises(StoreDamagedError, match=f"Version {first} is not served.*vectors.f32"):
+        snapshots.rollback(IndexVersion.open)
+    assert snapshots.current() == second
 
 
 def test_the_format_of_another_release_is_not_taken_over(snapshots, monkeypatch):

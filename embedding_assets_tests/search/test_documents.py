@@ -19,6 +19,7 @@ from embedding_assets_tests.search.collection import (
     of_other_model,
     searcher,
 )
+from embedding_assets_tests.search.damage import SHAPES, edit_manifest, flip_byte, without_hashes
 
 MODES = list(Mode)
 
@@ -229,10 +230,11 @@ class TestForgetting:
         snapshots.tombstones.add(TEXTS)
         assert searcher(snapshots).search("cake") == []
 
-    def test_a_list_that_cannot_be_read_stops_searches(self, snapshots):
+    @pytest.mark.parametrize("text", ["{", "[[]]", "null", "[" * 5000 + "]" * 5000])
+    def test_a_list_that_cannot_be_read_stops_searches(self, snapshots, text):
         search = searcher(snapshots)
         search.search("cake")
-        snapshots.tombstones.path.write_text("{")
+        snapshots.tombstones.path.write_text(text)
         with pytest.raises(StoreDamagedError, match="forgotten"):
             search.search("cake")
 
@@ -327,6 +329,39 @@ class TestOpeningInTheBackground:
             self.settle(search)
         assert search.trouble.version == snapshots.current()
 
+    @pytest.mark.parametrize(
+        "damage",
+        [*(lambda folder, shape=shape: (folder / "manifest.json").write_text(shape)
+           for shape in SHAPES),
+         lambda folder: flip_byte(folder / "passages.arrow"),
+         lambda folder: edit_manifest(folder, files=None),
+         lambda folder: edit_manifest(folder, version="other")],
+    )  # fmt: skip
+    def test_leaves_the_old_version_whatever_is_wrong_with_the_new_one(
+        self, snapshots, search, damage
+    ):
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        damage(snapshots.path(snapshots.current()))
+        for _ in range(2):
+            assert {hit.index_version for hit in search.search("cake")} == {snapshots.names()[0]}
+            self.settle(search)
+        assert search.trouble.version == snapshots.current()
+        assert isinstance(search.trouble.error, StoreDamagedError)
+
+    @pytest.mark.parametrize("error", [RecursionError("deep"), IndexError("none"), MemoryError()])
+    def test_leaves_the_old_version_when_opening_the_new_one_breaks(
+        self, snapshots, search, monkeypatch, error
+    ):
+        def fail(folder):
+            raise error
+
+        build_index(snapshots, Collection({**TEXTS, "tea": ["sip the tea"]}).source)
+        monkeypatch.setattr(serving.IndexVersion, "open", fail)
+        for _ in range(2):
+            assert {hit.index_version for hit in search.search("cake")} == {snapshots.names()[0]}
+            self.settle(search)
+        assert type(error).__name__ in search.trouble.error.problem
+
     def test_ends_with_the_old_version_when_every_document_was_removed(self, snapshots, search):
         build_index(snapshots, Collection({"scan": []}).source)
         search.search("cake")
@@ -366,6 +401,7 @@ def test_the_documents_of_the_version_that_answers_are_listed_without_forgotten_
 def test_parts_that_do_not_belong_together_are_named(snapshots):
     build_index(snapshots, Collection({**TEXTS, "tea": ["sip"]}).source)
     old, new = (snapshots.path(name) for name in snapshots.names())
+    without_hashes(new)
     (new / "passages.arrow").write_bytes((old / "passages.arrow").read_bytes())
     with pytest.raises(StoreDamagedError, match="6 passages, 7 texts"):
         searcher(snapshots).search("cake")

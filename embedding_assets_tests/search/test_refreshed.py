@@ -31,11 +31,11 @@ class Source:
         """Another state; until the value for it is made."""
         self.done.clear()
         self.state = state
+        before = set(threading.enumerate())
         given = value.now()
         assert self.done.wait(10)
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and thread.daemon:
-                thread.join(10)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
         return given
 
 

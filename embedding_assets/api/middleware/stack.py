@@ -3,9 +3,11 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from embedding_assets.api.callers import is_shut
 from embedding_assets.api.middleware.body import Body
 from embedding_assets.api.middleware.boundary import Boundary
 from embedding_assets.api.middleware.deadline import Deadline
+from embedding_assets.api.middleware.door import Door
 from embedding_assets.api.middleware.origin import Origin
 from embedding_assets.api.service import Service
 
@@ -17,6 +19,7 @@ def add_middleware(app: FastAPI, service: Service) -> None:
     app.add_middleware(
         Body, max_bytes=round(settings.max_body_mb * 1e6), seconds=settings.timeout_seconds
     )
+    app.add_middleware(Door, is_shut=is_shut)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,7 +1,7 @@
 """Experiments over HTTP: from their plan to their decision."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -200,9 +200,10 @@ async def create(request: Request, plan: dict[str, Any]) -> Summary:
 
 @router.get("/experiments/{id}", dependencies=[_READ], summary="One experiment, judged")
 async def read(request: Request, id: str) -> Report:
-    """The plan, the units, the comparisons and their curves, and what may be decided now."""
+    """The plan, the units, the comparisons and their curves, and what may be decided; as of three
+    seconds ago at most."""
     service = service_of(request)
-    found = await service.run_database(lambda: service.experiments.controller().analyse(id))
+    found = await service.reports.get(id, lambda: service.experiments.controller().analyse(id))
     return _report(found)
 
 
@@ -211,14 +212,18 @@ async def start(request: Request, id: str) -> Summary:
     """Let a draft choose variants from now on."""
     service = service_of(request)
     await service.run_database(_require_settings, service, id)
-    return await _changed(service, lambda: service.experiments.controller().start(id))
+    return await _changed(
+        service, id, service.run_database(lambda: service.experiments.controller().start(id))
+    )
 
 
 @router.post("/experiments/{id}/stop", dependencies=[_WRITE], summary="Stop it")
 async def stop(request: Request, id: str) -> Summary:
     """End a running experiment, to be decided later."""
     service = service_of(request)
-    return await _changed(service, lambda: service.experiments.controller().stop(id))
+    return await _changed(
+        service, id, service.run_database(lambda: service.experiments.controller().stop(id))
+    )
 
 
 @router.post("/experiments/{id}/decide", dependencies=[_WRITE], summary="Decide it")
@@ -227,7 +232,9 @@ async def decide(request: Request, id: str, wanted: DecideRequest | None = None)
     service, wanted = service_of(request), wanted or DecideRequest()
     by = wanted.by or f"key {request.state.key_id}"
     choice = Choice(wanted.variant, wanted.reason or "") if wanted.variant else None
-    return await _changed(service, lambda: service.experiments.controller().decide(id, by, choice))
+    # It judges anew by all units.
+    decided = service.run_report(lambda: service.experiments.controller().decide(id, by, choice))
+    return await _changed(service, id, decided)
 
 
 @router.post(
@@ -281,8 +288,11 @@ def _record(service: Service, id: str, outcomes: list[Outcome]) -> Kept:
     return service.experiments.controller().record(id, outcomes)
 
 
-async def _changed(service: Service, change: Any) -> Summary:
-    changed: Experiment = await service.run_database(change)
+async def _changed(service: Service, id: str, change: Awaitable[Experiment]) -> Summary:
+    try:
+        changed = await change
+    finally:
+        service.reports.forget(id)
     await service.run_database(service.experiments.refresh)
     return Summary(**_fields(changed))
 

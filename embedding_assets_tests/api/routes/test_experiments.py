@@ -1,3 +1,4 @@
+import threading
 from asyncio import CancelledError
 from types import SimpleNamespace
 
@@ -187,3 +188,26 @@ def test_units_can_be_exposed_by_whoever_serves_them(client):
     assert set(sent.json()["variants"]) == {"user-1", "user-2"}
     assert sum(client.get("/experiments/e1").json()["exposures"].values()) == 2
     assert send(client, OUTCOME).json()["accepted"] == 1
+
+
+def test_reports_take_no_thread_from_the_keys(client, monkeypatch):
+    running(client, PLAN)
+    service = client.app.state.service
+    names = []
+    controller = service.experiments.controller()
+    for method in ("analyse", "decide"):
+        real = getattr(controller, method)
+
+        def noted(*arguments, real=real):
+            names.append(threading.current_thread().name)
+            return real(*arguments)
+
+        monkeypatch.setattr(controller, method, noted)
+    assert client.get("/experiments/e1").json()["decision"] is None
+    assert client.get("/experiments/e1").status_code == 200
+    decided = client.post("/experiments/e1/decide", json={"variant": "both", "reason": "enough"})
+    assert decided.status_code == 200
+    assert client.get("/experiments/e1").json()["decision"]["chosen"] == "both"
+    # read once for two answers, decided by a reading of its own, read anew
+    assert {name.rpartition("_")[0] for name in names} == {"service-reports"}
+    assert len(names) in (3, 4)
