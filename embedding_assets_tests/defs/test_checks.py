@@ -27,13 +27,15 @@ def made(inside, instance):
     return inside
 
 
+CHECKS = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*RECORD_ASSETS))
+JOB = dg.Definitions(
+    assets=defs.assets, asset_checks=defs.asset_checks, jobs=[CHECKS], resources=defs.resources
+).resolve_job_def("checks")
+
+
 def verdicts(instance):
     """Every check of the records, run alone."""
-    job = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*RECORD_ASSETS))
-    resolved = dg.Definitions(
-        assets=defs.assets, asset_checks=defs.asset_checks, jobs=[job], resources=defs.resources
-    ).resolve_job_def("checks")
-    result = resolved.execute_in_process(instance=instance, raise_on_error=False)
+    result = JOB.execute_in_process(instance=instance, raise_on_error=False)
     return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
 
 
