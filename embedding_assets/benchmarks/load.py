@@ -68,10 +68,17 @@ class Client:
 
         Raises OSError, asyncio.IncompleteReadError when the connection breaks.
         """
-        if self._idle:
+        while self._idle:
             reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            if not reader.at_eof():  # the server closes what was idle for long
+                return await self._ask(request, reader, writer)
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        return await self._ask(request, reader, writer)
+
+    async def _ask(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> int:
         try:
             writer.write(request.wire)
             head = await reader.readuntil(b"\r\n\r\n")
