@@ -559,7 +559,7 @@ def test_place_of_the_first_refused_name_is_given():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (gzip.compress(pickle.dumps({})), "a gzip archive"),
+        (gzip.compress(pickle.dumps({}), mtime=0), "a gzip archive"),
         (b"PK\x03\x04rest", "a zip archive"),
         (b"\x93NUMPYrest", "a NumPy .npy file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
