@@ -46,6 +46,21 @@ class ModelEntry:
     details: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class TrainedModel:
+    """What the registry is told of a model that was trained here.
+
+    digest: of all that decides its answers; a version is known by it.
+    params, metrics: of its training. files: by path in the run; those below `model/` are the model.
+    """
+
+    name: str
+    digest: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    files: Mapping[str, Path | bytes]
+
+
 @dataclass
 class VectorRun:
     """The record of one materialization of vectors."""
@@ -120,6 +135,17 @@ class Registry:
             known = self.version_of(entry.name, entry.fingerprint)
             return known or self._register(entry, experiment)
 
+    def ensure_trained(self, trained: TrainedModel) -> ModelVersion:
+        """The version of a model that was trained here, registered with its run, metrics and files
+        when it is not known yet.
+
+        Raises RegistryError when the store cannot be reached or refuses the model.
+        """
+        experiment = self.experiment_id
+        with self._lock(timeout_seconds=600):
+            known = self.version_of(trained.name, trained.digest)
+            return known or self._register_trained(trained, experiment)
+
     @contextmanager
     def vector_run(
         self, asset: str, model: ModelVersion, settings: Mapping[str, Any], tags: Mapping[str, str]
@@ -152,11 +178,8 @@ class Registry:
 
     def add_file(self, run_id: str, name: str, content: bytes) -> None:
         """Keep a file with a run."""
-        with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
-            path = Path(folder) / name
-            path.write_bytes(content)
-            with self._named_errors():
-                self.client.log_artifact(run_id, str(path))
+        with self._named_errors():
+            self._log_file(run_id, name, content)
 
     def link(self, run_id: str) -> str:
         """Where a person opens a run: the server's page, or the path of the local page."""
@@ -191,6 +214,42 @@ class Registry:
                 tags={**entry.details, FINGERPRINT: entry.fingerprint},
             )
         return _version(made)
+
+    def _register_trained(self, trained: TrainedModel, experiment: str) -> ModelVersion:
+        tags = {"process": _process(os.getpid())}
+        with self._named_errors():
+            name = registered_name(trained.name)
+            run = self.client.create_run(experiment, run_name=name, tags=tags)
+            run_id, status = run.info.run_id, "FAILED"
+            try:
+                for key, value in {**trained.params, FINGERPRINT: trained.digest}.items():
+                    self.client.log_param(run_id, key, value)
+                for key, number in trained.metrics.items():
+                    self.client.log_metric(run_id, key, number)
+                for path, content in trained.files.items():
+                    self._log_file(run_id, path, content)
+                if not self.client.search_registered_models(f"name = '{name}'"):
+                    self.client.create_registered_model(name)
+                made = self.client.create_model_version(
+                    name,
+                    f"{run.info.artifact_uri}/model",
+                    run_id,
+                    tags={FINGERPRINT: trained.digest},
+                )
+                status = "FINISHED"
+            finally:
+                self.client.set_terminated(run_id, status)
+        return _version(made)
+
+    def _log_file(self, run_id: str, name: str, content: Path | bytes) -> None:
+        folder, _, file = name.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="embedding_assets-") as work:
+            staged = Path(work) / file
+            if isinstance(content, Path):
+                staged.symlink_to(content.resolve())
+            else:
+                staged.write_bytes(content)
+            self.client.log_artifact(run_id, str(staged), folder or None)
 
     def _close_killed_runs(self) -> None:
         here = _process("")

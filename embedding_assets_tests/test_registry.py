@@ -11,6 +11,7 @@ from embedding_assets.registry import (
     ModelEntry,
     ModelVersion,
     Registry,
+    TrainedModel,
     registered_name,
 )
 from embedding_assets_tests.storage import processes
@@ -176,3 +177,25 @@ def test_the_default_model_is_registered_with_its_files(tmp_path):
     assert (
         Registry(registry.tracking_uri, "tests", tmp_path).version_of(DEFAULT_MODEL, "f1") == made
     )
+
+
+def test_a_trained_model_is_registered_once_with_its_figures_and_files(registry, tmp_path):
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"0123")
+    trained = TrainedModel(
+        "judge",
+        "d1",
+        {"folds": 5},
+        {"macro_f1": 0.5},
+        {"model/weights.bin": weights, "a.txt": b"a"},
+    )
+    version = registry.ensure_trained(trained)
+    assert registry.ensure_trained(trained) == version
+    assert (str(version), version.fingerprint) == ("judge v1", "d1")
+    stored = registry.client.get_model_version("judge", "1")
+    run = run_of(registry, stored.run_id)
+    assert run.info.status == "FINISHED"
+    assert (run.data.metrics, run.data.params["folds"]) == ({"macro_f1": 0.5}, "5")
+    kept = registry.client.download_artifacts(stored.run_id, "model", str(tmp_path))
+    assert (tmp_path / "model" / "weights.bin").read_bytes() == b"0123"
+    assert stored.source.endswith("/model") and kept
