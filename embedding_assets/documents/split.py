@@ -14,7 +14,7 @@ TokenCounter: TypeAlias = Callable[[Sequence[str]], Counts]
 Counted: TypeAlias = tuple[str, int]
 """A text and its tokens."""
 
-_BORDERS = (
+BORDERS = (
     re.compile(r"\n\s*\n\s*"),
     re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+(?![\sa-z])|(?<=[。！？])"),
     re.compile(r"\n\s*"),
@@ -121,7 +121,7 @@ def _atoms(
 
 def _cut(text: str) -> list[str]:
     """`text` cut after each border of the best kind that it has, or in the middle."""
-    for border in _BORDERS:
+    for border in BORDERS:
         ends = [match.end() for match in border.finditer(text)]
         parts = [text[start:end] for start, end in pairwise([0, *ends, len(text)]) if start < end]
         if len(parts) > 1:

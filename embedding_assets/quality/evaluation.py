@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.quality.collections import Collection
+from embedding_assets.quality.encoded import encoded
 from embedding_assets.quality.retrieval import (
     METRICS,
     Comparison,
@@ -27,7 +26,6 @@ from embedding_assets.search.keyword import KeywordIndex
 MODES = ("keyword", "semantic", "hybrid")
 JUDGED_BY = "ndcg@10"
 """The metric that modes are compared by."""
-_TEXTS_AT_ONCE = 1_024
 _QUERIES_AT_ONCE = 256
 
 
@@ -79,9 +77,9 @@ def evaluate(
     texts = [collection.documents[name] for name in ids]
     queries = [*collection.queries.values()]
     with steps.timed("encode_documents"):
-        vectors = _encoded(texts, encoder, store)
+        vectors = encoded(texts, encoder, store)
     with steps.timed("encode_queries"):
-        asked = _encoded(queries, encoder, None)
+        asked = encoded(queries, encoder)
     with steps.timed("index_keywords"):
         keywords = KeywordIndex.build(texts)
     ranked = _ranked(queries, asked, vectors, keywords, steps)
@@ -113,15 +111,6 @@ class _Steps:
         start = time.perf_counter()
         yield
         self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
-
-
-def _encoded(texts: Sequence[str], encoder: Encoder, store: VectorStore | None) -> Vectors:
-    vectors = np.empty((len(texts), encoder.dimension), dtype=np.float32)
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        some = texts[start : start + _TEXTS_AT_ONCE]
-        done = store.encode(some, encoder).encoding if store is not None else encoder.encode(some)
-        vectors[start : start + len(some)] = done.vectors
-    return vectors
 
 
 def _ranked(

@@ -49,11 +49,16 @@ def nearest_of_each(vectors: Vectors, top: int) -> Iterator[tuple[int, Neighbour
 
     vectors: float32 [n, d], unit length; may be a memory map. k is at most n - 1.
     """
-    k = min(top, len(vectors) - 1)
     for start in range(0, len(vectors), _QUERY_ROWS):
-        queries = np.asarray(vectors[start : start + _QUERY_ROWS])
-        found = nearest(queries, vectors, k + 1)
-        yield start, _without_self(found, start, k)
+        rows = np.arange(start, min(start + _QUERY_ROWS, len(vectors)))
+        yield start, nearest_others(rows, vectors, top)
+
+
+def nearest_others(rows: npt.NDArray[np.int64], vectors: Vectors, top: int) -> Neighbours:
+    """The `top` nearest others of the vectors in `rows`; k is at most n - 1."""
+    k = min(top, len(vectors) - 1)
+    found = nearest(np.asarray(vectors[rows]), vectors, k + 1)
+    return _without_self(found, rows, k)
 
 
 def _best(block: Vectors, k: int) -> npt.NDArray[np.int64]:
@@ -62,9 +67,9 @@ def _best(block: Vectors, k: int) -> npt.NDArray[np.int64]:
     return np.argpartition(block, -k, axis=1)[:, -k:]
 
 
-def _without_self(found: Neighbours, start: int, k: int) -> Neighbours:
+def _without_self(found: Neighbours, rows: npt.NDArray[np.int64], k: int) -> Neighbours:
     """Drop each query's own row; when equal vectors have pushed it out, drop the last instead."""
-    own = found.rows == np.arange(start, start + len(found.rows))[:, None]
+    own = found.rows == rows[:, None]
     own[~own.any(axis=1), -1] = True
     shape = (len(found.rows), k)
     return Neighbours(found.rows[~own].reshape(shape), found.scores[~own].reshape(shape))

@@ -8,7 +8,7 @@ from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.embedding.transformer import BERT, build_encoder
-from embedding_assets.quality import evaluation
+from embedding_assets.quality import encoded, evaluation
 from embedding_assets.quality.collections import Collection, load_collection
 from embedding_assets.quality.evaluation import MODES, evaluate
 from embedding_assets.quality.picture import picture
@@ -57,7 +57,7 @@ def test_hybrid_is_compared_with_both_others_on_the_same_queries(judged):
 
 
 def test_small_blocks_give_the_same_scores(judged, monkeypatch):
-    monkeypatch.setattr(evaluation, "_TEXTS_AT_ONCE", 1)
+    monkeypatch.setattr(encoded, "_TEXTS_AT_ONCE", 1)
     monkeypatch.setattr(evaluation, "_QUERIES_AT_ONCE", 2)
     assert evaluate(TOY, HashingEncoder()).scores == judged.scores
 
