@@ -150,11 +150,33 @@ class AutomationSettings(Group):
 
 
 class AlertSettings(Group):
-    """Who is told when a run fails."""
+    """Who is told, beside the log, when something is wrong."""
 
-    webhook_url: str | None = Field(
-        None, description="URL that gets a JSON POST for each failed run; empty: log only."
+    webhook_url: SecretStr | None = Field(
+        None, description="URL that gets each alert as a JSON POST; empty: none."
     )
+    email_to: tuple[str, ...] = Field(
+        (), description="Addresses that get each alert by e-mail, as a JSON list; empty: none."
+    )
+    email_from: str | None = Field(
+        None, description="Sender of the e-mails; empty: embedding_assets@<host name>."
+    )
+    smtp_host: str = Field("localhost", description="Mail server.")
+    smtp_port: int | None = Field(
+        None, ge=1, le=65_535, description="Its port; empty: 587, 465 or 25 by smtp_security."
+    )
+    smtp_security: Literal["starttls", "ssl", "none"] = Field(
+        "starttls", description="How the way to the mail server is encrypted."
+    )
+    smtp_user: str | None = Field(None, description="Account on the mail server; empty: no login.")
+    smtp_password: SecretStr | None = Field(None, description="Its password.")
+    timeout_seconds: float = Field(
+        10.0, gt=0, le=60, description="How long one try of one way may take (s)."
+    )
+    quiet_minutes: float = Field(
+        60.0, ge=0, description="The same thing is told once in this time (min)."
+    )
+    most_an_hour: int = Field(20, ge=1, description="Most alerts that go out in an hour.")
 
 
 class AppSettings(Group):

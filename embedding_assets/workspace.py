@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedding_assets.alerts import Alert, Delivery, send
 from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
 from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.aside import aside
@@ -188,6 +189,10 @@ class Workspace:
     def catalogue(self) -> Catalogue:
         """The apps of the app files."""
         return Catalogue(self)
+
+    def alert(self, alert: Alert) -> tuple[Delivery, ...]:
+        """Tell people, as the settings say; the same thing is not told each time it happens."""
+        return send(alert, self.settings.alerts, self.data_dir)
 
     @property
     def postgres(self) -> "PostgresTarget":

@@ -2,15 +2,12 @@
 sensor on record files, and word of failed runs."""
 
 import json
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import dagster as dg
-import structlog
 
+from embedding_assets.alerts import Alert
 from embedding_assets.defs.maintenance import vector_store
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
@@ -21,7 +18,6 @@ from embedding_assets.settings import load_settings
 from embedding_assets.workspace import Workspace
 
 _NO_RECORDS = "The source of records, {}, does not exist."
-_log = structlog.get_logger()
 _automation = load_settings().automation
 
 records_job = dg.define_asset_job(
@@ -122,19 +118,13 @@ def record_files_changed(
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
 def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource) -> None:
-    """Logs each failed run and, when `alerts.webhook_url` is set, posts it there as JSON."""
-    run = context.dagster_run
-    alert = {
-        "run_id": run.run_id,
-        "job": run.job_name,
-        "error": context.failure_event.message,
-        "tags": dict(run.tags),
-    }
-    _log.error("run_failed", **alert)
-    context.log.error(f"Run {run.run_id} of {run.job_name} failed: {alert['error']}")
-    url = workspace.open().settings.alerts.webhook_url
-    if url:
-        _post(url, alert)
+    """Tells of each failed run."""
+    run, error = context.dagster_run, context.failure_event.message
+    context.log.error(f"Run {run.run_id} of {run.job_name} failed: {error}")
+    facts = {"run_id": run.run_id, "job": run.job_name, "tags": dict(run.tags)}
+    workspace.open().alert(
+        Alert("run_failed", f"A run of {run.job_name} failed", error or "It gave no reason.", facts)
+    )
 
 
 def requests_for_change(
@@ -174,14 +164,3 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
 
 def _first_day() -> date:
     return load_settings().records.start_date
-
-
-def _post(url: str, alert: Mapping[str, object]) -> None:
-    request = urllib.request.Request(
-        url, json.dumps(alert).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10):
-            pass
-    except (urllib.error.URLError, TimeoutError) as error:
-        _log.error("alert_not_delivered", url=url, error=str(error))

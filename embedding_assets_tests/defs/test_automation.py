@@ -1,7 +1,4 @@
-import json
-import threading
 from datetime import UTC, date, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
 import pyarrow.compute as pc
@@ -18,6 +15,7 @@ from embedding_assets.defs.automation import (
     run_failed,
 )
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets_tests.alerts.inboxes import webhook_server
 from embedding_assets_tests.integration.workplace import DAY_ASSETS, record, write_records
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -210,30 +208,11 @@ def test_the_maintenance_schedule_asks_for_one_run():
     assert isinstance(daily_maintenance(dg.build_schedule_context()), dg.RunRequest)
 
 
-class Inbox(BaseHTTPRequestHandler):
-    received: list[dict] = []
-
-    def do_POST(self):
-        length = int(self.headers["Content-Length"])
-        self.received.append(json.loads(self.rfile.read(length)))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def webhook(monkeypatch):
-    server = HTTPServer(("127.0.0.1", 0), Inbox)
-    Inbox.received.clear()
-    threading.Thread(target=server.serve_forever).start()
-    monkeypatch.setenv(
-        "EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/alerts"
-    )
-    yield Inbox.received
-    server.shutdown()
-    server.server_close()
+def hook(monkeypatch):
+    with webhook_server() as made:
+        monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", made.url)
+        yield made
 
 
 def failed_run(instance):
@@ -256,11 +235,12 @@ def failed_run(instance):
     ).for_run_failure()
 
 
-def test_a_failed_run_is_posted_to_the_webhook(inside, instance, webhook):
+def test_a_failed_run_is_told(inside, instance, hook):
     run_failed(failed_run(instance))
-    [alert] = webhook
-    assert alert["job"] == "doomed"
-    assert "breaks" in alert["error"]
+    [alert] = hook.received
+    assert alert["kind"] == "run_failed" and alert["title"] == "A run of doomed failed"
+    assert alert["facts"]["job"] == "doomed"
+    assert "breaks" in alert["text"]
 
 
 def test_a_webhook_that_does_not_answer_breaks_nothing(inside, instance, monkeypatch, capsys):

@@ -1,0 +1,7 @@
+"""Word to people that something is wrong: in the log always, by webhook and e-mail where they are
+set up."""
+
+from embedding_assets.alerts.alert import Alert, Severity
+from embedding_assets.alerts.sending import Delivery, send
+
+__all__ = ["Alert", "Delivery", "Severity", "send"]
