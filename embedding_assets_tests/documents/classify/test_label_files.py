@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from embedding_assets.documents.classify.label_files import (
+    LabelFiles,
+    read_categories,
+    read_table,
+)
+from embedding_assets.documents.classify.labels import Category, LabelledRow
+from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
+
+ROWS = [LabelledRow("late, again", "fees"), LabelledRow("soup\nrecipe", "food")]
+
+
+def unread(paths):
+    assert not paths
+    return {}
+
+
+def write_csv(path):
+    path.write_text('id,text,label\n1,"late, again",fees\n2,"soup\nrecipe",food\n')
+
+
+def write_semicolons(path):
+    path.write_text('\ufeffText;Category\nlate, again;fees\n"soup\nrecipe";food\n')
+
+
+def write_json_lines(path):
+    entries = [{"text": each.text, "category": each.label} for each in ROWS]
+    path.write_text("\n".join(map(json.dumps, entries)) + "\n\n")
+
+
+def write_parquet(path):
+    columns = {"text": [each.text for each in ROWS], "label": [each.label for each in ROWS]}
+    pq.write_table(pa.table(columns), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.csv", write_csv),
+        ("b.CSV", write_semicolons),
+        ("c.jsonl", write_json_lines),
+        ("d.parquet", write_parquet),
+    ],
+)
+def test_a_table_gives_its_rows(tmp_path, name, write):
+    write(tmp_path / name)
+    assert list(read_table(tmp_path / name)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "says"),
+    [
+        ("a.csv", "text,topic\na,b\n", SchemaError, 'no column "label"'),
+        ("a.csv", "", SchemaError, 'no column "text"'),
+        ("a.csv", b"text,label\n\xff\xfe,x\n", UnreadableInputError, "cannot be read"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"', UnreadableInputError, "line 2"),
+        ("a.jsonl", '{"label": "b"}', SchemaError, 'no column "text" in line 1'),
+        ("a.jsonl", "[1]", UnreadableInputError, "line 1 is no object"),
+        ("a.parquet", "PAR1 no more", UnreadableInputError, "cannot be read"),
+        ("a.xlsx", "", UnreadableInputError, "no table of labelled texts"),
+    ],
+)
+def test_what_is_no_table_of_labelled_texts_is_named(tmp_path, name, content, error, says):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(error, match=says):
+        list(read_table(path))
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(InputNotFoundError, match="does not exist"):
+        list(read_table(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.yaml", "fees: what is due\nfood:\n"),
+        ("a.yaml", "- name: fees\n  description: what is due\n- food\n"),
+        ("a.json", '{"fees": "what is due", "food": ""}'),
+        ("a.json", '[{"name": "fees", "description": "what is due"}, "food"]'),
+    ],
+)
+def test_categories_by_name_and_description(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    assert read_categories(tmp_path / name) == [Category("fees", "what is due"), Category("food")]
+
+
+@pytest.mark.parametrize("content", ["just words", "[[1]]", "[{description: a}]", "- ''", "{a"])
+def test_what_is_no_list_of_categories_is_named(tmp_path, content):
+    (tmp_path / "a.yaml").write_text(content)
+    with pytest.raises((SchemaError, UnreadableInputError)):
+        read_categories(tmp_path / "a.yaml")
+
+
+def test_a_folder_with_a_folder_for_each_category(tmp_path):
+    for category in ("fees", "food", ".git"):
+        (tmp_path / category).mkdir()
+        (tmp_path / category / "one.txt").write_text(f"about {category}")
+    (tmp_path / "food" / "two.pdf").write_text("not read here")
+    (tmp_path / "law.txt").write_text("first\n\nsecond\n")
+    write_csv(tmp_path / "more.csv")
+    (tmp_path / "categories.yaml").write_text("law: courts")
+    files = LabelFiles(tmp_path)
+    seen = []
+
+    def read(paths):
+        seen.extend(path.name for path in paths)
+        return {path: "read elsewhere" for path in paths}
+
+    found = [(row.text.strip(), row.label) for row in files.rows(read)]
+    assert found == [
+        ("about fees", "fees"), ("about food", "food"), ("read elsewhere", "food"),
+        ("first", "law"), ("second", "law"), ("late, again", "fees"), ("soup\nrecipe", "food"),
+    ]  # fmt: skip
+    assert seen == ["two.pdf"]
+    assert files.described() == [Category("law", "courts")]
+
+
+def test_the_digest_changes_with_content_alone(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    files = LabelFiles(tmp_path / "a.csv")
+    before, stamp = files.digest(), files.signature()
+    write_csv(tmp_path / "a.csv")
+    assert files.digest() == before
+    (tmp_path / "a.csv").write_text("text,label\na,b\n")
+    assert files.digest() != before
+    assert files.signature() != stamp
+
+
+def test_descriptions_alone_have_no_rows(tmp_path):
+    (tmp_path / "c.yaml").write_text("[a, b]")
+    files = LabelFiles(None, tmp_path / "c.yaml")
+    assert list(files.rows(unread)) == []
+    assert [each.name for each in files.described()] == ["a", "b"]
+    assert files.digest() != LabelFiles().digest()
+
+
+_READ_ALL = """
+import resource, sys
+from pathlib import Path
+from embedding_assets.documents.classify.label_files import read_table
+from embedding_assets.documents.classify.labels import LabelledTexts
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = LabelledTexts.from_rows(read_table(Path(sys.argv[1])))
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(len(found.texts), found.notes.left_out, grown // 1024)
+"""
+
+
+def test_a_file_of_100_mb_is_read_in_bounded_memory(tmp_path):
+    path = tmp_path / "large.csv"
+    line = "a text with some words that goes on for a while " * 40
+    with path.open("w") as file:
+        file.write("text,label\n")
+        for number in range(55_000):
+            file.write(f"{number} {line},{number % 7}\n")
+    assert path.stat().st_size > 100_000_000
+    command = [sys.executable, "-c", _READ_ALL, str(path)]
+    texts, left_out, grown = map(int, subprocess.check_output(command, text=True).split())
+    assert texts + left_out == 55_000
+    assert 2_000 < texts < 6_000
+    assert grown < 60
