@@ -8,8 +8,8 @@ from embedding_assets.documents.classify.classifier import DocumentClassifier
 from embedding_assets.documents.classify.label_files import read_table
 from embedding_assets.documents.classify.labels import Category, LabelledRow, LabelledTexts
 from embedding_assets.embedding.encoder import HashingEncoder
-from embedding_assets.embedding.model import DEFAULT_MODEL, load_encoder, resolve_model
-from embedding_assets.embedding.precision import pin
+from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
+from embedding_assets.embedding.transformer import BERT, build_encoder
 from embedding_assets.errors import InputError, StoreDamagedError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -176,8 +176,8 @@ def test_rare_categories_are_found_among_many_of_another():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs shared/data beside the checkout")
 def test_banking_questions_are_told_apart_better_than_by_words_alone(tmp_path):
-    model = resolve_model(DEFAULT_MODEL, tmp_path)
-    encoder = load_encoder(model, pin(model, tmp_path, "float32"))
+    layout = resolve_model(DEFAULT_MODEL, tmp_path).layout
+    encoder = build_encoder(layout, "float32", BERT, "fingerprint")
     train, test = (
         [row for row in read_table(SHARED / "banking77" / name) if row.label < "card_p"]
         for name in ("train.csv", "test.csv")
