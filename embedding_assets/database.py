@@ -65,6 +65,8 @@ _versions = Table(
 class DatabaseUnavailableError(StoreError):
     """The database cannot be reached, or is held by others for too long: try again later."""
 
+    is_transient = True
+
 
 class DatabaseAbsentError(NotFoundError):
     """There is no database yet, so there is nothing in it."""

@@ -1,8 +1,17 @@
-"""Every error a user can meet: what is wrong, and how to mend it."""
+"""Every error a user can meet: what is wrong, and how to mend it; and which of them may pass."""
+
+import errno
+import socket
+from typing import ClassVar
 
 
 class EmbeddingAssetsError(Exception):
-    """The root of all named errors: `problem` says what is wrong, `mend` what to do about it."""
+    """The root of all named errors: `problem` says what is wrong, `mend` what to do about it.
+
+    is_transient: whether the same work may succeed a moment later, though nobody mends anything.
+    """
+
+    is_transient: ClassVar[bool] = False
 
     def __init__(self, problem: str, mend: str) -> None:
         super().__init__(f"{problem} {mend}")
@@ -73,6 +82,8 @@ class StoreDamagedError(StoreError):
 class StoreLockedError(StoreError):
     """Another process holds the lock of the store and did not release it in time."""
 
+    is_transient = True
+
 
 class OutputError(EmbeddingAssetsError):
     """The result cannot be written; nothing was left at the target path."""
@@ -91,8 +102,69 @@ class NotEnoughMemoryError(EmbeddingAssetsError):
 
 
 class RegistryError(EmbeddingAssetsError):
-    """The model registry cannot be reached or refuses the request."""
+    """The model registry refuses the request."""
+
+
+class RegistryUnreachableError(RegistryError):
+    """The model registry does not answer, or is held by others for too long."""
+
+    is_transient = True
 
 
 class NotFoundError(EmbeddingAssetsError):
     """The asked-for account, item, partition or model version does not exist."""
+
+
+_PASSING_CODES = {
+    errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOBUFS,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET,
+    errno.ESTALE, errno.ETIMEDOUT,
+}  # fmt: skip
+"""Somebody else is at it, or the network is: a full disk and a denied right stay as they are."""
+_PASSING_NAMES = {
+    "aiohttp": ("ClientConnectionError", "ServerTimeoutError"),
+    "botocore": (
+        "ConnectionClosedError", "ConnectTimeoutError", "EndpointConnectionError",
+        "HTTPClientError", "ReadTimeoutError",
+    ),
+    "google": ("ServiceUnavailable", "TooManyRequests", "GatewayTimeout"),
+    "httpx": ("NetworkError", "TimeoutException"),
+    "psycopg": ("OperationalError",),
+    "requests": ("ConnectionError", "Timeout"),
+    "sqlalchemy": ("TimeoutError", "DisconnectionError"),
+    "urllib3": ("ProtocolError", "TimeoutError", "NewConnectionError"),
+}  # fmt: skip
+"""How libraries say that what they speak to is away; by name, since none is imported for it."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed a moment later, though nobody mends anything: a lock that
+    others hold, a database, a registry or a store that does not answer.
+
+    The outermost named error decides; where there is none, the first cause that can be told.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, EmbeddingAssetsError):
+            return cause.is_transient
+        if _passes(cause):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, OSError) and error.errno in _PASSING_CODES:
+        return True
+    if type(error).__module__ == "sqlite3":  # its OperationalError is a missing column, too
+        return "locked" in str(error) or "busy" in str(error)
+    return any(
+        each.__name__ in _PASSING_NAMES.get(each.__module__.partition(".")[0], ())
+        for each in type(error).__mro__
+    )

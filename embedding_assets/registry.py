@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import socket
 import tempfile
 import warnings
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from embedding_assets.errors import RegistryError
+from embedding_assets.errors import RegistryError, RegistryUnreachableError, is_transient
 from embedding_assets.storage.files import is_alive
 from embedding_assets.storage.lock import locked
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 FINGERPRINT = "fingerprint"
+_AWAY = {
+    "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "TEMPORARILY_UNAVAILABLE",
+}  # fmt: skip
+"""What a server answers that may answer otherwise a moment later."""
 
 
 @dataclass(frozen=True)
@@ -269,11 +274,18 @@ class Registry:
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            raise RegistryError(
+            raise (RegistryUnreachableError if _is_away(error) else RegistryError)(
                 f"The model registry {self.tracking_uri} failed: {str(error).splitlines()[0]}.",
                 "Start that server, or unset MLFLOW_TRACKING_URI and "
                 "EMBEDDING_ASSETS_MLFLOW__TRACKING_URI to use local files.",
             ) from error
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the registry could not be asked, or was too busy to answer."""
+    code = getattr(error, "error_code", None)
+    unreached = re.search("^API request to .* failed with (timeout )?exception", str(error))
+    return bool(unreached) or code in _AWAY or is_transient(error)
 
 
 def register(tracking_uri: str, experiment: str, data_dir: Path, entry: ModelEntry) -> ModelVersion:

@@ -147,6 +147,12 @@ class AutomationSettings(Group):
     sensor_seconds: int = Field(
         30, ge=1, description="Seconds between two looks of the sensor at the record files."
     )
+    retries: int = Field(
+        3, ge=0, description="Further tries of a step that failed for a reason that may pass."
+    )
+    retry_seconds: float = Field(
+        10.0, ge=0, description="Wait before the first of them (s); twice as long before each next."
+    )
 
 
 class AlertSettings(Group):

@@ -10,6 +10,7 @@ from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
 from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.defs.policy import app_asset
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.registry import ModelVersion
 from embedding_assets.settings import load_settings
 from embedding_assets.storage.slices import Slice, Slices
@@ -67,6 +68,7 @@ def performance_model(context: dg.AssetExecutionContext, workspace: WorkspaceRes
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=[app_catalogue, app_vectors, app_performance, performance_model],
 )
+@retried
 def app_index(workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
     """The snapshot that similar apps and predictions come from: all versions of the vectors, click
     rates and models; published whole, swapped in without dropping a request."""

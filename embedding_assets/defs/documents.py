@@ -8,6 +8,7 @@ import dagster as dg
 from embedding_assets.defs.partitions import doc_ids
 from embedding_assets.defs.policy import columns, document_asset
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.defs.vector_runs import logged_vectors
 from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA
 from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_slices
@@ -55,6 +56,7 @@ def document_files(workspace: WorkspaceResource) -> Slice:
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=[document_files],
 )
+@retried
 def read_documents(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource
 ) -> Iterator[dg.Output[Slices]]:
@@ -93,6 +95,7 @@ def doc_vectors(
 
 
 @dg.asset(group_name="documents", backfill_policy=dg.BackfillPolicy.single_run())
+@retried
 def document_index(
     doc_chunks: ParquetTable, doc_vectors: ParquetTable, workspace: WorkspaceResource
 ) -> dg.MaterializeResult[None]:

@@ -5,6 +5,7 @@ import dagster as dg
 from embedding_assets.defs.pictures import markdown_picture
 from embedding_assets.defs.policy import columns
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.quality.collections import load_collection
 from embedding_assets.quality.evaluation import evaluate
 from embedding_assets.quality.picture import picture
@@ -19,6 +20,7 @@ from embedding_assets.storage.slices import Slice, digest_of, table_slice
     kinds={"parquet", "mlflow"},
     metadata={"dagster/column_schema": columns(EVALUATION_SCHEMA)},
 )
+@retried
 def search_evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Slice:
     """Keyword, semantic and hybrid search judged by the labelled queries of `search.evaluation`:
     nDCG@10, MRR and recall with bootstrap intervals."""

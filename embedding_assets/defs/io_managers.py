@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from embedding_assets.defs.resources import configured_workspace
+from embedding_assets.defs.retries import transient_retried
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, Written
 from embedding_assets.workspace import Workspace
@@ -26,6 +27,10 @@ class SliceIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
         """Write each slice, describe it in its materialization, and publish the warehouse."""
+        with transient_retried():  # slices are computed here, not in the asset's function
+            self._store(context, obj)
+
+    def _store(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
         workspace = configured_workspace()
         written = []
         slices = Slices([obj]) if isinstance(obj, Slice) else obj

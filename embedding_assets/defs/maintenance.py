@@ -3,10 +3,12 @@
 import dagster as dg
 
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.embedding.upkeep import keep_within_budget
 
 
 @dg.asset(group_name="maintenance", kinds={"parquet"})
+@retried
 def vector_store(workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
     """Every vector ever computed, by model fingerprint and text: segments merged, duplicates
     dropped, the models used longest ago removed when the size budget is exceeded."""

@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from embedding_assets.defs.retries import retried
+
 
 def record_asset(
     schema: pa.Schema, store: str, **options: Any
@@ -31,7 +33,10 @@ def app_asset(
 def _asset(
     group: str, schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+    def decorator(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        return made(retried(function))
+
+    made: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         group_name=group,
         io_manager_key=store,
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -3,10 +3,12 @@
 import dagster as dg
 
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.storage.parquet import ParquetTable
 
 
 @dg.asset(group_name="publishing", kinds={"postgres"})
+@retried
 def pgvector_documents(
     doc_chunks: ParquetTable, doc_vectors: ParquetTable, workspace: WorkspaceResource
 ) -> dg.MaterializeResult[None]:

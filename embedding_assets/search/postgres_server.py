@@ -39,6 +39,8 @@ class PostgresUrlError(PostgresError):
 class PostgresUnreachableError(PostgresError):
     """No server answers, or the connection broke."""
 
+    is_transient = True
+
 
 class PostgresRefusedError(PostgresError):
     """The server answers, but not to this user, password or database."""
@@ -50,6 +52,8 @@ class PostgresExtensionError(PostgresError):
 
 class PostgresBusyError(PostgresError):
     """Another publisher, or a long query, did not let go in time."""
+
+    is_transient = True
 
 
 @dataclass(frozen=True)

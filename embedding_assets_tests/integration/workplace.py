@@ -62,6 +62,7 @@ class Workplace:
         return {
             "DAGSTER_HOME": str(self.folder / "dagster"),
             "EMBEDDING_ASSETS_APPS__SOURCE": str(self.apps),
+            "EMBEDDING_ASSETS_AUTOMATION__RETRY_SECONDS": "0",
             "EMBEDDING_ASSETS_DATA_DIR": str(self.data_dir),
             "EMBEDDING_ASSETS_DOCUMENTS__SETTLE_SECONDS": "0",
             "EMBEDDING_ASSETS_DOCUMENTS__SOURCE": str(self.documents),
