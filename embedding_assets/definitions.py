@@ -3,7 +3,7 @@
 import dagster as dg
 
 from embedding_assets import defs as package
-from embedding_assets.defs import app_automation, automation, document_automation
+from embedding_assets.defs import alerting, app_automation, automation, document_automation
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
@@ -22,14 +22,19 @@ defs = dg.Definitions(
         automation.daily_records,
         automation.backfill_records,
         automation.daily_maintenance,
+        document_automation.daily_documents,
         document_automation.backfill_documents,
+        app_automation.daily_apps,
         app_automation.backfill_apps,
     ],
     sensors=[
         automation.record_files_changed,
         document_automation.document_files_changed,
         app_automation.app_files_changed,
-        automation.run_failed,
+        alerting.run_failed,
+        alerting.checks_failed,
+        alerting.assets_not_fresh,
+        alerting.data_overdue,
     ],
     executor=dg.in_process_executor,
     resources={

@@ -64,6 +64,23 @@ def backfill_apps(
     return dg.RunRequest(tags=_all_versions())
 
 
+@dg.schedule(
+    job=apps_job, cron_schedule="40 0 * * *", execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)  # fmt: skip
+def daily_apps(
+    context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Nightly, whatever has changed: one run that finds apps and their index as they should be, so
+    that they are known to be fresh; it costs next to nothing where nothing changed."""
+    catalogue = workspace.open().catalogue
+    if not catalogue.files.folder.is_dir() or catalogue.missing():
+        return dg.SkipReason(f"There are no apps in {catalogue.files.folder}.")
+    if unfinished_runs(context.instance, apps_job.name):
+        return dg.SkipReason("An apps run is queued or running.")
+    return dg.RunRequest(tags=_all_versions())
+
+
 def _all_versions() -> dict[str, str]:
     keys = app_versions.get_partition_keys()
     return range_tags(keys[0], keys[-1])

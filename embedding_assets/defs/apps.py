@@ -8,7 +8,7 @@ import dagster as dg
 from embedding_assets.apps.manifest import AppManifest
 from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
 from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
-from embedding_assets.defs.policy import app_asset
+from embedding_assets.defs.policy import DAILY, app_asset
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.retries import retried
 from embedding_assets.registry import ModelVersion
@@ -66,6 +66,7 @@ def performance_model(context: dg.AssetExecutionContext, workspace: WorkspaceRes
 @dg.asset(
     group_name="apps",
     backfill_policy=dg.BackfillPolicy.single_run(),
+    freshness_policy=DAILY,
     deps=[app_catalogue, app_vectors, app_performance, performance_model],
 )
 @retried

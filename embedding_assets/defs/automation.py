@@ -1,5 +1,5 @@
-"""When the graph runs by itself: a daily schedule, a backfill of what is missing or stale, a
-sensor on record files, and word of failed runs."""
+"""When the graph runs by itself: a daily schedule, a backfill of what is missing or stale, and a
+sensor on record files."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +7,6 @@ from hashlib import sha256
 
 import dagster as dg
 
-from embedding_assets.alerts import Alert
 from embedding_assets.defs.maintenance import vector_store
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
@@ -43,8 +42,13 @@ maintenance_job = dg.define_asset_job(
     job=records_job, cron_schedule="15 0 * * *", execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )  # fmt: skip
-def daily_records(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def daily_records(
+    context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
+) -> dg.RunRequest | dg.SkipReason:
     """Shortly after midnight UTC: yesterday, now complete, and today."""
+    opened = workspace.open()
+    if not opened.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
     today = context.scheduled_execution_time.astimezone(UTC).date()
     return range_request(max(_first_day(), today - timedelta(days=1)), today)
 
@@ -114,17 +118,6 @@ def record_files_changed(
     if not requests:
         return dg.SensorResult(skip_reason="The rows of the files are the same.", cursor=seen)
     return dg.SensorResult(run_requests=requests, cursor=seen)
-
-
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
-def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource) -> None:
-    """Tells of each failed run."""
-    run, error = context.dagster_run, context.failure_event.message
-    context.log.error(f"Run {run.run_id} of {run.job_name} failed: {error}")
-    facts = {"run_id": run.run_id, "job": run.job_name, "tags": dict(run.tags)}
-    workspace.open().alert(
-        Alert("run_failed", f"A run of {run.job_name} failed", error or "It gave no reason.", facts)
-    )
 
 
 def requests_for_change(

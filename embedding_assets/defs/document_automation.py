@@ -130,6 +130,28 @@ def backfill_documents(
     return dg.RunRequest(job_name=documents_job.name, tags=_range(covering))
 
 
+@dg.schedule(
+    job=document_index_job, cron_schedule="35 0 * * *", execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)  # fmt: skip
+def daily_documents(
+    context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Nightly, whatever has changed: one run that finds the index as it should be, so that it is
+    known to be fresh; it publishes nothing where nothing changed."""
+    library = workspace.open().library
+    if not library.folder.is_dir():
+        return dg.SkipReason(f"The folder of documents, {library.folder}, does not exist.")
+    if _is_busy(context.instance, library):
+        return dg.SkipReason("A documents run is queued or running.")
+    if not library.table("document_files").footer():
+        return dg.SkipReason("No document was ever read.")
+    work = library.work(library.inventory())
+    if not work.present and work.deleted:  # that is the sensor's to judge
+        return dg.SkipReason(f"{library.folder} is empty.")
+    return dg.RunRequest()
+
+
 def _result(
     instance: dg.DagsterInstance, library: Library, signature: str
 ) -> dg.SensorResult | dg.SkipReason:

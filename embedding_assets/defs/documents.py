@@ -6,7 +6,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from embedding_assets.defs.partitions import doc_ids
-from embedding_assets.defs.policy import columns, document_asset
+from embedding_assets.defs.policy import DAILY, columns, document_asset
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.retries import retried
 from embedding_assets.defs.vector_runs import logged_vectors
@@ -18,7 +18,7 @@ from embedding_assets.storage.slices import Slice, Slices, table_slice
 from embedding_assets.workspace import PARQUET_ASSETS
 
 
-@document_asset(DOCUMENT_INVENTORY_SCHEMA)
+@document_asset(DOCUMENT_INVENTORY_SCHEMA, freshness_policy=DAILY)
 def document_files(workspace: WorkspaceResource) -> Slice:
     """The files of `documents.source` with the hash of their content.
 
@@ -94,7 +94,11 @@ def doc_vectors(
     return Slices(logged_vectors(context, opened, slices), small=True)
 
 
-@dg.asset(group_name="documents", backfill_policy=dg.BackfillPolicy.single_run())
+@dg.asset(
+    group_name="documents",
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    freshness_policy=DAILY,
+)
 @retried
 def document_index(
     doc_chunks: ParquetTable, doc_vectors: ParquetTable, workspace: WorkspaceResource

@@ -1,19 +1,30 @@
 """What the assets of a group have in common."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from embedding_assets.defs.retries import retried
+from embedding_assets.settings import load_settings
+
+_WARN_SHARE = 0.75
+_hours = load_settings().alerts.stale_hours
+DAILY = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=_hours), warn_window=timedelta(hours=_hours * _WARN_SHARE)
+)
+"""For assets that a schedule has made, or found unchanged, each night; `assets_not_fresh` tells of
+those that were not. An asset that was never made is not late."""
 
 
 def record_asset(
     schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of the records group: its store, its columns, one run for many partitions."""
-    return _asset("records", schema, store, **options)
+    """An asset of the records group: its store, its columns, one run for many partitions; looked
+    through each night."""
+    return _asset("records", schema, store, freshness_policy=DAILY, **options)
 
 
 def document_asset(
@@ -26,8 +37,9 @@ def document_asset(
 def app_asset(
     schema: pa.Schema, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of the apps group, kept as Parquet: its columns, one run for many versions."""
-    return _asset("apps", schema, "parquet", **options)
+    """An asset of the apps group, kept as Parquet: its columns, one run for many versions; looked
+    through each night."""
+    return _asset("apps", schema, "parquet", freshness_policy=DAILY, **options)
 
 
 def _asset(

@@ -2,7 +2,6 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 import pyarrow.compute as pc
-import pytest
 
 from embedding_assets.definitions import defs
 from embedding_assets.defs.automation import (
@@ -12,10 +11,8 @@ from embedding_assets.defs.automation import (
     range_request,
     record_files_changed,
     records_job,
-    run_failed,
 )
 from embedding_assets.defs.resources import WorkspaceResource
-from embedding_assets_tests.alerts.inboxes import webhook_server
 from embedding_assets_tests.integration.workplace import DAY_ASSETS, record, write_records
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -122,10 +119,19 @@ def records_job_def():
     return defs.resolve_job_def(records_job.name)
 
 
-def test_the_daily_schedule_asks_for_yesterday_and_today(inside):
+def nightly():
     at = datetime(2026, 3, 8, 0, 15, tzinfo=UTC)
-    request = daily_records(dg.build_schedule_context(scheduled_execution_time=at))
-    assert days_of(request) == ("2026-03-07", "2026-03-08")
+    context = dg.build_schedule_context(scheduled_execution_time=at, resources=resources())
+    return daily_records(context)
+
+
+def test_the_daily_schedule_asks_for_yesterday_and_today(inside):
+    assert days_of(nightly()) == ("2026-03-07", "2026-03-08")
+
+
+def test_the_daily_schedule_asks_for_nothing_where_there_are_no_records(inside):
+    inside.source.rmdir()
+    assert isinstance(nightly(), dg.SkipReason)
 
 
 def backfill(instance, day):
@@ -206,44 +212,3 @@ def test_a_run_over_a_blocked_day_makes_the_others_marks_it_and_then_fails_by_na
 
 def test_the_maintenance_schedule_asks_for_one_run():
     assert isinstance(daily_maintenance(dg.build_schedule_context()), dg.RunRequest)
-
-
-@pytest.fixture
-def hook(monkeypatch):
-    with webhook_server() as made:
-        monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", made.url)
-        yield made
-
-
-def failed_run(instance):
-    @dg.op
-    def breaks():
-        raise ValueError("the disk is on fire")
-
-    @dg.job
-    def doomed():
-        breaks()
-
-    result = doomed.execute_in_process(instance=instance, raise_on_error=False)
-    event = result.get_run_failure_event()
-    return dg.build_run_status_sensor_context(
-        sensor_name="run_failed",
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-        dagster_event=event,
-        resources=resources(),
-    ).for_run_failure()
-
-
-def test_a_failed_run_is_told(inside, instance, hook):
-    run_failed(failed_run(instance))
-    [alert] = hook.received
-    assert alert["kind"] == "run_failed" and alert["title"] == "A run of doomed failed"
-    assert alert["facts"]["job"] == "doomed"
-    assert "breaks" in alert["text"]
-
-
-def test_a_webhook_that_does_not_answer_breaks_nothing(inside, instance, monkeypatch, capsys):
-    monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", "http://127.0.0.1:9/alerts")
-    run_failed(failed_run(instance))
-    assert "alert_not_delivered" in capsys.readouterr().out

@@ -1,0 +1,233 @@
+"""Word of what goes wrong: failed runs, failed and missing checks, data that are not fresh.
+
+Each sensor says in its ticks what it saw; what it tells goes to the log, the webhook and the mail
+that the settings name.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from embedding_assets.alerts import Alert, Severity
+from embedding_assets.alerts.seen import (
+    CheckSeen,
+    FreshnessSeen,
+    write_checks,
+    write_freshness,
+)
+from embedding_assets.alerts.standing import Standing
+from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.overdue import due_now, sample
+from embedding_assets.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.freshness import FreshnessStateRecord
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+
+_GRACE_SECONDS = 3_600
+"""A check may be run by itself this much later than its asset before it counts as missing."""
+_MOST_NAMED = 20
+_MOST_WORDS = 300
+
+
+@dataclass(frozen=True)
+class _Told:
+    kind: str
+    title: str
+    severity: Severity
+
+
+_CHECKS_TOLD = (
+    _Told("check_failed", "Checks failed", "error"),
+    _Told("check_warned", "Checks warn", "warning"),
+    _Told("check_missing", "Checks did not run", "warning"),
+)
+
+
+@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
+def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource) -> None:
+    """Tells of each failed run, and whether it is tried again by itself."""
+    run, error = context.dagster_run, context.failure_event.message or "It gave no reason."
+    again = run.tags.get("dagster/will_retry") == "true"
+    context.log.error(f"Run {run.run_id} of {run.job_name} failed: {error}")
+    steps = context.get_step_failure_events()
+    causes = [str(step.step_failure_data.error_display_string) for step in steps[:3]]
+    facts = {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "steps": [step.step_key for step in steps],
+        "tried_again": again,
+        "tags": dict(run.tags),
+    }
+    text = "\n".join([error, *causes, *(["It is tried again by itself."] if again else [])])
+    severity: Severity = "warning" if again else "error"
+    workspace.open().alert(
+        Alert("run_failed", f"A run of {run.job_name} failed", text, facts, severity)
+    )
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def checks_failed(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+) -> dg.SensorResult:
+    """Tells of each asset check that does not pass, gates and drift among them, and of each that
+    did not run after its asset was made: when it begins, and each day while it stays so."""
+    opened = workspace.open()
+    seen = list(_checks(context))
+    write_checks(opened.data_dir, seen, time.time())
+    wrong = {each.name: each for each in seen if each.state != "passed"}
+    standing, due = _looked(context.cursor, set(wrong))
+    for what in _CHECKS_TOLD:
+        mine = [wrong[name] for name in sorted(due) if wrong[name].kind == what.kind]
+        if mine:
+            told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
+            _tell(context, opened, what, told, {"checks": [asdict(each) for each in mine]})
+    return _result(standing, sorted(wrong), "Every check passes.")
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def assets_not_fresh(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Tells of assets that fail their freshness policy: no run has made, or looked through, them
+    for longer than `alerts.stale_hours`."""
+    assert context.repository_def is not None
+    nodes = context.repository_def.asset_graph.asset_nodes
+    keys = [node.key for node in nodes if node.freshness_policy is not None]
+    records = context.instance.get_freshness_state_records(keys)
+    if not records:
+        return dg.SkipReason("Freshness has not been looked at: `freshness` in dagster.yaml.")
+    opened = workspace.open()
+    made = context.instance.get_latest_materialization_events(keys)
+    write_freshness(opened.data_dir, _freshness(records, made), time.time())
+    late = {
+        key.to_user_string(): f"since {record.updated_at:%Y-%m-%d %H:%M} UTC"
+        for key, record in records.items()
+        if record.freshness_state.value == "FAIL"
+    }
+    standing, due = _looked(context.cursor, set(late))
+    if due:
+        told = [f"{name} ({late[name]})" for name in sorted(due)]
+        what = _Told("data_stale", "Not made for too long", "error")
+        _tell(context, opened, what, told, {"assets": late})
+    return _result(standing, sorted(late), "Every asset that has been made is fresh.")
+
+
+@dg.sensor(minimum_interval_seconds=3_600, default_status=dg.DefaultSensorStatus.RUNNING)
+def data_overdue(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+) -> dg.SensorResult:
+    """Tells of days and documents that are missing, stale or blocked for `alerts.overdue_hours`,
+    in which sensors and hourly schedules should have had them made."""
+    opened = workspace.open()
+    known = set(Standing.from_json(context.cursor).since)
+    found = sample(due_now(opened), known)
+    hours = opened.settings.alerts.overdue_hours
+    standing, due = _looked(context.cursor, set(found), hours * 3_600)
+    if due:
+        told = [f"{name}: {found[name].why}" for name in sorted(due)]
+        what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
+        _tell(context, opened, what, told, {"partitions": sorted(due)[:_MOST_NAMED]})
+    return _result(standing, sorted(found), "Nothing is due.")
+
+
+def _freshness(
+    records: "Mapping[dg.AssetKey, FreshnessStateRecord]",
+    made: Mapping[dg.AssetKey, dg.EventLogEntry | None],
+) -> Iterator[FreshnessSeen]:
+    for key, record in sorted(records.items()):
+        event = made.get(key)
+        at = event.timestamp if event else 0.0
+        yield FreshnessSeen(key.to_user_string(), record.freshness_state.value, at)
+
+
+def _looked(
+    cursor: str | None, wrong: set[str], after_seconds: float = 0.0
+) -> tuple[Standing, set[str]]:
+    """What stands after this look, as if all that is due was told; and what is due."""
+    now = time.time()
+    standing = Standing.from_json(cursor).at(wrong, now)
+    due = standing.due(now, after_seconds)
+    return standing.telling(due, now), due
+
+
+def _tell(
+    context: dg.SensorEvaluationContext,
+    workspace: Workspace,
+    what: _Told,
+    told: list[str],
+    facts: Mapping[str, object],
+) -> None:
+    names = ", ".join(each.partition(" ")[0] for each in told[:3])
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    context.log.error(f"{what.title}: {'; '.join(told[:_MOST_NAMED])}")
+    rest = [f"… and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
+    text = "\n".join([*told[:_MOST_NAMED], *rest])
+    title = f"{what.title}: {names}{more}"
+    workspace.alert(Alert(what.kind, title, text, facts, what.severity))
+
+
+def _result(standing: Standing, wrong: list[str], fine: str) -> dg.SensorResult:
+    reason = f"Wrong: {', '.join(wrong[:_MOST_NAMED])}" if wrong else fine
+    return dg.SensorResult(skip_reason=reason, cursor=standing.to_json())
+
+
+def _checks(context: dg.SensorEvaluationContext) -> Iterator[CheckSeen]:
+    """What came of each check when it last ran; nothing of those whose asset was never made, or
+    is being made just now."""
+    assert context.repository_def is not None
+    graph, instance = context.repository_def.asset_graph, context.instance
+    keys = sorted(graph.asset_check_keys)
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    made = instance.get_latest_materialization_events({key.asset_key for key in keys})
+    for key in keys:
+        run = _Run(latest.get(key), made.get(key.asset_key))
+        if run.is_at_work(instance) or (run.evaluation is None and run.made is None):
+            continue
+        name = f"{key.asset_key.to_user_string()}:{key.name}"
+        state, why = run.outcome()
+        yield CheckSeen(name, state, graph.get(key).blocking, why, run.at)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The latest execution of a check, and the latest materialization of its asset."""
+
+    record: "AssetCheckExecutionRecord | None"
+    made: dg.EventLogEntry | None
+
+    @property
+    def evaluation(self) -> dg.AssetCheckEvaluation | None:
+        event = self.record.event if self.record else None
+        data = event.dagster_event.event_specific_data if event and event.dagster_event else None
+        return data if isinstance(data, dg.AssetCheckEvaluation) else None
+
+    @property
+    def at(self) -> float:
+        if self.evaluation is None or self.record is None or self.record.event is None:
+            return 0.0
+        return float(self.record.event.timestamp)
+
+    def is_at_work(self, instance: dg.DagsterInstance) -> bool:
+        """Whether the run that made the asset, or was to run the check, is not finished."""
+        if self.evaluation is not None and (self.made is None or self.made.timestamp <= self.at):
+            return False
+        ids = {each.run_id for each in (self.record, self.made) if each is not None}
+        runs = (instance.get_run_by_id(each) for each in ids)
+        return any(run is not None and not run.is_finished for run in runs)
+
+    def outcome(self) -> tuple[str, str]:
+        """The state of the check, and why."""
+        data, made = self.evaluation, self.made.timestamp if self.made else 0.0
+        if data is None or (made > self.at and time.time() > made + _GRACE_SECONDS):
+            return "missing", "it did not run after its asset was made"
+        if data.passed:
+            return "passed", ""
+        words = data.description or json.dumps({n: v.value for n, v in data.metadata.items()},
+                                               default=str)  # fmt: skip
+        state = "warned" if data.severity == dg.AssetCheckSeverity.WARN else "failed"
+        return state, words if len(words) <= _MOST_WORDS else f"{words[: _MOST_WORDS - 1]}…"

@@ -1,0 +1,264 @@
+import shutil
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+
+from embedding_assets.alerts.seen import read_checks
+from embedding_assets.definitions import defs
+from embedding_assets.defs import alerting
+from embedding_assets.defs.policy import DAILY
+from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets_tests.alerts.inboxes import webhook_server
+from embedding_assets_tests.defs.test_automation import orders, settle
+from embedding_assets_tests.integration.workplace import write_records
+
+HOUR = 3_600
+
+
+@pytest.fixture
+def hook(inside, monkeypatch):
+    with webhook_server() as made:
+        monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", made.url)
+        yield made
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the sensors take for the time; hours() lets some pass."""
+
+    class Clock:
+        def __init__(self):
+            import time
+
+            self.now = time.time()
+
+        def time(self):
+            return self.now
+
+        def hours(self, count):
+            self.now += count * HOUR
+
+    made = Clock()
+    monkeypatch.setattr(alerting, "time", made)
+    return made
+
+
+def resources():
+    return {"workspace": WorkspaceResource()}
+
+
+class Watch:
+    """A sensor with its cursor, as the daemon calls it."""
+
+    def __init__(self, sensor, instance, definitions=defs):
+        self.sensor, self.instance, self.definitions = sensor, instance, definitions
+        self.cursor = None
+
+    def look(self):
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            definitions=self.definitions,
+            resources=resources(),
+        )
+        found = self.sensor(context)
+        if isinstance(found, dg.SkipReason):
+            return found.skip_message
+        self.cursor = found.cursor
+        return found.skip_reason.skip_message
+
+
+def failed_run(instance, tags=None):
+    @dg.op
+    def breaks():
+        raise ValueError("the disk is on fire")
+
+    @dg.job
+    def doomed():
+        breaks()
+
+    result = doomed.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+    return dg.build_run_status_sensor_context(
+        sensor_name="run_failed",
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.get_run_failure_event(),
+        resources=resources(),
+    ).for_run_failure()
+
+
+def test_a_failed_run_is_told_with_its_cause(hook, instance):
+    alerting.run_failed(failed_run(instance))
+    [alert] = hook.received
+    assert (alert["kind"], alert["severity"]) == ("run_failed", "error")
+    assert alert["title"] == "A run of doomed failed"
+    assert alert["facts"]["job"] == "doomed" and alert["facts"]["steps"] == ["breaks"]
+    assert "the disk is on fire" in alert["text"]
+
+
+def test_of_a_run_that_is_tried_again_people_are_warned(hook, instance):
+    alerting.run_failed(failed_run(instance, {"dagster/will_retry": "true"}))
+    [alert] = hook.received
+    assert alert["severity"] == "warning" and "tried again by itself" in alert["text"]
+
+
+def test_runs_of_one_job_that_fail_again_and_again_are_told_once(hook, instance):
+    for _ in range(4):
+        alerting.run_failed(failed_run(instance))
+    assert len(hook.received) == 1
+
+
+def test_a_webhook_that_does_not_answer_breaks_nothing(inside, instance, monkeypatch, capsys):
+    monkeypatch.setattr("embedding_assets.alerts.sending._PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__WEBHOOK_URL", "http://127.0.0.1:9/alerts")
+    alerting.run_failed(failed_run(instance))
+    assert "alert_not_delivered" in capsys.readouterr().out
+
+
+class Checked:
+    """An asset with a blocking check and one that warns, whose outcome a test sets."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.passes = {"gate": True, "drift": True}
+
+        @dg.asset
+        def vectors() -> None: ...
+
+        @dg.asset_check(asset=vectors, blocking=True)
+        def gate():
+            return dg.AssetCheckResult(passed=self.passes["gate"], metadata={"recall": 0.5})
+
+        @dg.asset_check(asset=vectors)
+        def drift():
+            return dg.AssetCheckResult(
+                passed=self.passes["drift"],
+                severity=dg.AssetCheckSeverity.WARN,
+                description="Queries moved: p = 0.001.",
+            )
+
+        self.definitions = dg.Definitions(assets=[vectors], asset_checks=[gate, drift])
+
+    def run(self):
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=self.instance, raise_on_error=False)
+
+
+@pytest.fixture
+def checked(instance):
+    return Checked(instance)
+
+
+def test_a_failed_blocking_check_is_told_once_until_it_passes_and_fails_anew(
+    hook, checked, instance, clock, monkeypatch
+):
+    monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__QUIET_MINUTES", "0")
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    assert watch.look() == "Every check passes."
+    checked.run()
+    assert watch.look() == "Every check passes."
+    checked.passes["gate"] = False
+    checked.run()
+    assert watch.look() == "Wrong: vectors:gate"
+    checked.run()
+    watch.look()
+    [alert] = hook.received
+    assert (alert["kind"], alert["severity"]) == ("check_failed", "error")
+    assert alert["title"] == "Checks failed: vectors:gate"
+    assert 'vectors:gate (blocking; {"recall": 0.5})' in alert["text"]
+    checked.passes["gate"] = True
+    checked.run()
+    assert watch.look() == "Every check passes."
+    checked.passes["gate"] = False
+    checked.run()
+    watch.look()
+    assert len(hook.received) == 2
+
+
+def test_a_check_that_warns_is_told_as_a_warning(hook, checked, instance):
+    checked.passes["drift"] = False
+    checked.run()
+    Watch(alerting.checks_failed, instance, checked.definitions).look()
+    [alert] = hook.received
+    assert (alert["kind"], alert["severity"]) == ("check_warned", "warning")
+    assert "Queries moved: p = 0.001." in alert["text"]
+
+
+def test_a_check_that_did_not_run_after_its_asset_was_made_is_told(hook, checked, instance, clock):
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    checked.run()
+    clock.hours(48)
+    assert watch.look() == "Every check passes."
+    instance.report_runless_asset_event(dg.AssetMaterialization("vectors"))
+    clock.hours(2)
+    assert watch.look() == "Wrong: vectors:drift, vectors:gate"
+    assert hook.received[-1]["kind"] == "check_missing"
+
+
+def test_what_came_of_the_checks_is_kept_for_those_who_do_not_know_dagster(
+    inside, checked, instance
+):
+    checked.passes["drift"] = False
+    checked.run()
+    Watch(alerting.checks_failed, instance, checked.definitions).look()
+    at, seen = read_checks(inside.data_dir)
+    assert at
+    assert {each.name: (each.state, each.blocking) for each in seen} == {
+        "vectors:gate": ("passed", True), "vectors:drift": ("warned", False),
+    }  # fmt: skip
+
+
+def test_assets_that_are_made_nightly_have_a_freshness_policy():
+    nodes = defs.resolve_asset_graph().asset_nodes
+    watched = {node.key.to_user_string() for node in nodes if node.freshness_policy == DAILY}
+    assert {"raw_records", "account_embeddings", "latest_account_embeddings"} <= watched
+    assert {"document_files", "document_index", "app_index"} <= watched
+    assert "documents" not in watched  # made when their file changes
+
+
+def judged(instance, asset, state):
+    instance._report_runless_asset_event(
+        FreshnessStateChange(
+            key=dg.AssetKey(asset),
+            new_state=state,
+            previous_state=FreshnessState.UNKNOWN,
+            state_change_timestamp=1_790_000_000.0,
+        )
+    )
+
+
+def test_an_asset_that_fails_its_freshness_policy_is_told(hook, instance):
+    watch = Watch(alerting.assets_not_fresh, instance)
+    assert "has not been looked at" in watch.look()
+    judged(instance, "document_index", FreshnessState.PASS)
+    assert watch.look() == "Every asset that has been made is fresh."
+    judged(instance, "document_index", FreshnessState.WARN)
+    judged(instance, "app_index", FreshnessState.FAIL)
+    assert watch.look() == "Wrong: app_index"
+    [alert] = hook.received
+    assert alert["kind"] == "data_stale" and "app_index (since 2026-09-21" in alert["text"]
+    watch.look()
+    assert len(hook.received) == 1
+
+
+def test_what_stays_due_is_told_after_some_hours(hook, inside, instance, clock):
+    watch = Watch(alerting.data_overdue, instance)
+    assert watch.look() == "Nothing is due."
+    write_records(inside.source / "a.parquet", orders(3, 4))
+    assert "raw_records[2026-03-03]" in watch.look()
+    clock.hours(5)
+    watch.look()
+    assert hook.received == []
+    clock.hours(2)
+    watch.look()
+    [alert] = hook.received
+    assert alert["kind"] == "data_overdue" and "raw_records[2026-03-03]: " in alert["text"]
+    settle(instance)
+    assert watch.look() == "Nothing is due."
+
+
+def test_where_there_are_no_folders_nothing_is_due(inside, instance):
+    for folder in (inside.source, inside.documents):
+        shutil.rmtree(folder)
+    assert Watch(alerting.data_overdue, instance).look() == "Nothing is due."
