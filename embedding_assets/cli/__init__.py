@@ -8,6 +8,7 @@ from embedding_assets.cli import (
     experiment_control,
     experiments,
     keys,
+    operations,
     records,
     serve,
 )
@@ -29,6 +30,8 @@ app.add_typer(experiments.app, name="experiment")
 experiments.app.add_typer(experiment_control.app)
 app.add_typer(serve.app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(operations.alerts_app, name="alerts")
+app.add_typer(operations.app)
 app.add_typer(records.quarantine_app, name="quarantine")
 app.add_typer(records.store_app, name="store")
 app.add_typer(records.model_app, name="model")
