@@ -183,6 +183,12 @@ class AlertSettings(Group):
         60.0, ge=0, description="The same thing is told once in this time (min)."
     )
     most_an_hour: int = Field(20, ge=1, description="Most alerts that go out in an hour.")
+    stale_hours: float = Field(
+        36.0, gt=1, description="Time after which an asset that is made nightly is too old (h)."
+    )
+    overdue_hours: float = Field(
+        6.0, gt=0, description="Time after which something that is due and not made is told (h)."
+    )
 
 
 class AppSettings(Group):
@@ -224,6 +230,9 @@ class ServiceSettings(Group):
     )
     requests_per_day: int = Field(
         100_000, ge=1, description="Requests per day (UTC) of a key that has no quota of its own."
+    )
+    wrong_keys_per_minute: int = Field(
+        30, ge=1, description="Requests per minute of one address with keys that are not valid."
     )
     max_body_mb: float = Field(2.0, gt=0, description="Largest body of a request (MB).")
     timeout_seconds: float = Field(

@@ -105,7 +105,7 @@ async def _key_of(request: Request, service: Service) -> Key | None:
     """The valid key of a request; None where none is sent and none is needed."""
     secret = _secret_of(request)
     if secret is not None:
-        return await service.keys.find(secret)
+        return await _found(request, service, secret)
     policy = service.settings.service.keys
     is_open = policy == "never" or (
         policy == "auto"
@@ -116,6 +116,20 @@ async def _key_of(request: Request, service: Service) -> Key | None:
     if is_open:
         return None
     raise key_needed()
+
+
+async def _found(request: Request, service: Service, secret: str) -> Key:
+    """The key with that secret. Who was known a moment ago is not kept out by others who send
+    wrong keys from the same address."""
+    if service.keys.knows(secret):
+        return await service.keys.find(secret)
+    try:
+        with service.strangers.looking_up(request.client.host if request.client else None):
+            return await service.keys.find(secret)
+    except RequestError as error:
+        if error.status == 429:
+            service.metrics.limited("address")
+        raise
 
 
 def _secret_of(request: Request) -> str | None:

@@ -186,6 +186,11 @@ class KeyRing:
             raise refused(f"The API key {key.id} is {key.state}.")
         return key
 
+    def knows(self, secret: str) -> bool:
+        """Whether that secret was a valid key when it was last looked up; never waits."""
+        key = self._keys.known(_hash(secret)) if _FORM.fullmatch(secret) else None
+        return key is not None and key.state == "valid"
+
     async def any_exist(self) -> bool:
         """Whether a key was ever made."""
         return await self._exists.get("", self._store.any_exist)

@@ -18,6 +18,7 @@ from embedding_assets.api.metrics import Metrics
 from embedding_assets.api.problems import OverloadedError
 from embedding_assets.api.reports import Reports
 from embedding_assets.api.steering import Experiments
+from embedding_assets.api.strangers import Strangers
 from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.embedding.encoder import Encoder, Encoding
 from embedding_assets.errors import StoreDamagedError
@@ -84,6 +85,7 @@ class Service:
         self._key_store = KeyStore(self.engine)
         self.keys = KeyRing(self._key_store, self.run_database)
         self.limits = Limiter(self.engine, self.metrics)
+        self.strangers = Strangers(settings.service.wrong_keys_per_minute)
         self.reports = Reports(self.run_report)
         self.parts = Parts()
         self._threads = _Threads("core", _THREADS)

@@ -1,11 +1,12 @@
 """Embeddings on a plane."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from embedding_assets.api.callers import scope, service_of
+from embedding_assets.api.callers import Caller, scope, service_of
 from embedding_assets.quality.maps import Map
 
 router = APIRouter(tags=["maps"])
@@ -55,13 +56,14 @@ class MapPoints(BaseModel):
     explained: list[float]
 
 
-@router.get("/maps", dependencies=[scope("search")], summary="The maps")
-async def maps(request: Request) -> MapList:
-    """The maps of which there is anything to show."""
+@router.get("/maps", summary="The maps")
+async def maps(request: Request, caller: Annotated[Caller, scope("search")]) -> MapList:
+    """The maps of which there is anything to show, and which the caller may see."""
     service = service_of(request)
     found = await service.run(lambda: service.content.maps().available())
+    seen = [m for m in found if {_SCOPES[MapName(m.name)], "admin"} & caller.scopes]
     return MapList(
-        maps=[MapSummary(name=MapName(m.name), title=m.title, points=len(m.x)) for m in found]
+        maps=[MapSummary(name=MapName(m.name), title=m.title, points=len(m.x)) for m in seen]
     )
 
 

@@ -64,3 +64,18 @@ def test_a_key_sees_the_maps_of_what_it_may_see(stocked, scope, open_to):
     }
     assert {name for name, status in statuses.items() if status == 200} == open_to
     assert {status for status in statuses.values()} == {200, 403}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "listed"),
+    [
+        ({"search"}, []),
+        ({"search", "documents"}, ["documents"]),
+        ({"search", "accounts"}, ["accounts"]),
+        ({"admin"}, ["documents", "accounts"]),
+    ],
+)
+def test_a_key_learns_nothing_of_maps_that_it_may_not_see(stocked, scopes, listed):
+    secret, _ = stocked.app.state.service._key_store.create(NewKey("one", frozenset(scopes)))
+    found = stocked.get("/maps", headers={"X-API-Key": secret}).json()["maps"]
+    assert [each["name"] for each in found] == listed
