@@ -1,0 +1,254 @@
+"""How often the tests for drift call it one, on real texts with and without drift."""
+
+import argparse
+import csv
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from embedding_assets.embedding.encoder import Vectors
+from embedding_assets.embedding.model import load_encoder, resolve_model
+from embedding_assets.embedding.precision import pin
+from embedding_assets.errors import InputNotFoundError
+from embedding_assets.quality.collections import load_collection
+from embedding_assets.quality.drift import Sample, measure_drift
+from embedding_assets.quality.drift_scores import Scores, measure_score_drift
+from embedding_assets.storage.slices import digest_of
+
+_MODEL = "all-MiniLM-L6-v2"
+_LEVEL = 0.05
+_PERMUTATIONS = 499
+_MOVED = 0.1
+_USUAL, _OTHER = ("cranfield", "cisi"), "med"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one case.
+
+    drift: whether there is any. units: on each side. found: the share of draws with a p-value of
+    0.05 at most, and low, high: its 95 % interval (Wilson). effect: the mean of what was told.
+    """
+
+    case: str
+    drift: bool
+    units: int
+    draws: int
+    found: float
+    low: float
+    high: float
+    effect: float
+    seconds_per_test: float
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Vectors of real texts. usual, other: of documents of two topics. asked: of questions, and
+    intent: int64 [q], what each is about."""
+
+    usual: Vectors
+    other: Vectors
+    asked: Vectors
+    intent: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+Judged = tuple[float, float]
+"""A p-value and an effect."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to draw. units: on each side. judge: the verdict of one draw."""
+
+    name: str
+    drift: bool
+    units: int
+    judge: Callable[[Texts, np.random.Generator], Judged]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the options of this benchmark."""
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"),
+        help="folder with retrieval/cranfield, cisi and med, and banking77/train.csv",
+    )  # fmt: skip
+    parser.add_argument("--draws", type=int, default=2_000, help="without drift (default 2000)")
+    parser.add_argument("--shifts", type=int, default=200, help="draws with drift (default 200)")
+    parser.add_argument("--cache", type=Path, help="folder in which vectors are kept")
+    parser.add_argument("--case", nargs="*", help="only cases whose names contain one of these")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="rows as JSON, to FILE or alone"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, then print the table for people, or JSON alone with a bare `--json`."""
+    texts = _texts(options.data, options.cache)
+    rows = []
+    for case in CASES:
+        if options.case and not any(each in case.name for each in options.case):
+            continue
+        rows.append(measure(case, texts, options.shifts if case.drift else options.draws))
+        if options.json != "-":
+            print(_line(rows[-1]), flush=True)
+    content = json.dumps([asdict(row) for row in rows], indent=2)
+    if options.json == "-":
+        print(content)
+    elif options.json:
+        Path(options.json).write_text(content + "\n")
+
+
+def measure(case: Case, texts: Texts, draws: int) -> Row:
+    """How often a case is called a drift."""
+    began = time.perf_counter()
+    seed = int(digest_of(case.name)[:8], 16)
+    judged = [case.judge(texts, np.random.default_rng([seed, draw])) for draw in range(draws)]
+    seconds = (time.perf_counter() - began) / draws
+    found = sum(p_value <= _LEVEL for p_value, _ in judged)
+    low, high = _wilson(found, draws)
+    effect = float(np.mean([effect for _, effect in judged]))
+    return Row(case.name, case.drift, case.units, draws, found / draws, low, high, effect, seconds)
+
+
+def _documents(texts: Texts, chance: np.random.Generator, size: int, moved: int) -> Judged:
+    """Documents before and now; `moved` of those now are of another topic."""
+    rows = chance.permutation(len(texts.usual))[: 2 * size - moved]
+    other = texts.other[chance.permutation(len(texts.other))[:moved]]
+    return _judged(texts.usual[rows[:size]], np.concatenate([texts.usual[rows[size:]], other]))
+
+
+def _questions(texts: Texts, chance: np.random.Generator, size: int, moved: int) -> Judged:
+    """The same with questions to a bank, where the other topic is one more intent of 77."""
+    new = chance.integers(texts.intent.max() + 1)
+    usual, other = (np.flatnonzero(each) for each in (texts.intent != new, texts.intent == new))
+    rows = chance.permutation(usual)[: 2 * size - min(moved, len(other))]
+    now = np.concatenate([rows[size:], chance.permutation(other)[:moved]])
+    return _judged(texts.asked[rows[:size]], texts.asked[now])
+
+
+def _accounts(
+    texts: Texts, chance: np.random.Generator, sides: int, *, by_unit: bool = True
+) -> Judged:
+    """Accounts that each ask of one thing only, three questions before, or now, or both. by_unit:
+    False takes each question for independent of the others."""
+    units: tuple[list[str], list[str]] = ([], [])
+    rows: tuple[list[int], list[int]] = ([], [])
+    for number in range(120 if sides == 2 else 240):
+        intent = chance.integers(texts.intent.max() + 1)
+        some = chance.permutation(np.flatnonzero(texts.intent == intent)).tolist()
+        for side in (0, 1) if sides == 2 else (number % 2,):
+            units[side].extend([f"account {number}"] * 3)
+            rows[side].extend(some[3 * side : 3 * side + 3])
+    if not by_unit:
+        return _judged(texts.asked[rows[0]], texts.asked[rows[1]])
+    samples = (Sample(units[side], texts.asked[rows[side]]) for side in (0, 1))
+    drift = measure_drift(*samples, permutations=_PERMUTATIONS)
+    return drift.p_value or 0.0, drift.effect or 0.0
+
+
+def _scores(texts: Texts, chance: np.random.Generator, size: int, moved: int) -> Judged:
+    """The cosine of each question to the nearest of the documents; `moved` are of another kind."""
+    rows = chance.permutation(len(texts.asked))[: 2 * size - moved]
+    asked = np.concatenate(
+        [texts.asked[rows], texts.usual[chance.permutation(len(texts.usual))[:moved]]]
+    )
+    known = texts.asked[np.setdiff1d(np.arange(len(texts.asked)), rows)[:2_000]]
+    best = (asked @ known.T).max(axis=1).astype(np.float64)
+    names = [f"question {number}" for number in range(len(best))]
+    drift = measure_score_drift(
+        Scores(names[:size], best[:size]), Scores(names[size:], best[size:]),
+        permutations=_PERMUTATIONS,
+    )  # fmt: skip
+    return drift.p_value or 0.0, drift.effect or 0.0
+
+
+def _judged(before: Vectors, now: Vectors) -> Judged:
+    names = [f"document {number}" for number in range(len(before) + len(now))]
+    drift = measure_drift(
+        Sample(names[: len(before)], before), Sample(names[len(before) :], now),
+        permutations=_PERMUTATIONS,
+    )  # fmt: skip
+    return drift.p_value or 0.0, drift.effect or 0.0
+
+
+CASES = (
+    Case("documents, 10 % of another topic", True, 1000, partial(_documents, size=1000, moved=100)),
+    Case("the same, half as many", True, 500, partial(_documents, size=500, moved=50)),
+    Case("questions, 10 % a new intent", True, 1000, partial(_questions, size=1000, moved=100)),
+    Case("questions, 5 % a new intent", True, 1000, partial(_questions, size=1000, moved=50)),
+    Case("scores, 10 % of another kind", True, 1000, partial(_scores, size=1000, moved=100)),
+    Case("documents", False, 1000, partial(_documents, size=1000, moved=0)),
+    Case("questions, few", False, 100, partial(_questions, size=100, moved=0)),
+    Case("accounts on both sides", False, 120, partial(_accounts, sides=2)),
+    Case("accounts on one side", False, 120, partial(_accounts, sides=1)),
+    Case("the same, texts taken alone", False, 120, partial(_accounts, sides=1, by_unit=False)),
+    Case("scores", False, 1000, partial(_scores, size=1000, moved=0)),
+)
+"""Draws with drift first."""
+
+
+def _texts(data: Path, cache: Path | None) -> Texts:
+    documents = {
+        name: [
+            text
+            for text in load_collection(data / "retrieval" / name).documents.values()
+            if text.strip()
+        ]
+        for name in (*_USUAL, _OTHER)
+    }
+    questions, intents = _labelled(data / "banking77" / "train.csv")
+    usual = [text for name in _USUAL for text in documents[name]]
+    vectors = _vectors([*usual, *documents[_OTHER], *questions], cache)
+    first, second = len(usual), len(usual) + len(documents[_OTHER])
+    _, intent = np.unique(intents, return_inverse=True)
+    return Texts(vectors[:first], vectors[first:second], vectors[second:], intent)
+
+
+def _labelled(path: Path) -> tuple[list[str], list[str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise InputNotFoundError(
+            f"{path} does not exist.", "Name another folder by --data."
+        ) from error
+    return [row["text"] for row in rows], [row["category"] for row in rows]
+
+
+def _vectors(texts: list[str], cache: Path | None) -> Vectors:
+    """float32 [n, d], by the default model; kept in `cache`, where one is named."""
+    kept = cache / f"{digest_of(_MODEL, texts)[:16]}.npy" if cache else None
+    if kept and kept.exists():
+        found: Vectors = np.load(kept, allow_pickle=False)
+        return found
+    with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
+        model = resolve_model(_MODEL, Path(folder))
+        encoder = load_encoder(model, pin(model, Path(folder), "auto"), device="auto", threads=None)
+        found = encoder.encode(texts).vectors
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, found)
+    return found
+
+
+def _wilson(found: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    share, square = found / of, z * z / of
+    middle = (share + square / 2) / (1 + square)
+    half = z * float(np.sqrt(share * (1 - share) / of + square / (4 * of))) / (1 + square)
+    return middle - half, middle + half
+
+
+def _line(row: Row) -> str:
+    kind = "drift   " if row.drift else "no drift"
+    return (
+        f"{kind}  {row.case:<34} {row.units:>5} units {row.draws:>5} draws  "
+        f"called drift {row.found:6.1%} ({row.low:.1%} to {row.high:.1%})  "
+        f"effect {row.effect:5.1%}  {row.seconds_per_test * 1000:6.0f} ms"
+    )
