@@ -3,7 +3,7 @@
 import dagster as dg
 
 from embedding_assets import defs as package
-from embedding_assets.defs import alerting, app_automation, automation, document_automation
+from embedding_assets.defs import alerting, app_automation, automation, document_automation, drift_automation
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
@@ -17,6 +17,7 @@ defs = dg.Definitions(
         document_automation.documents_job,
         document_automation.document_index_job,
         app_automation.apps_job,
+        drift_automation.drift_job,
     ],
     schedules=[
         automation.daily_records,
@@ -26,6 +27,7 @@ defs = dg.Definitions(
         document_automation.backfill_documents,
         app_automation.daily_apps,
         app_automation.backfill_apps,
+        drift_automation.daily_drift,
     ],
     sensors=[
         automation.record_files_changed,

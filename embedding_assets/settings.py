@@ -246,6 +246,29 @@ class ServiceSettings(Group):
     )
 
 
+class DriftSettings(Group):
+    """When vectors and scores count as drifted, and what is kept of searches to see it."""
+
+    days: int = Field(7, ge=1, le=366, description="Days of the window that is judged.")
+    reference_days: int = Field(
+        90, ge=1, le=3660, description="Days before the window that it is compared with."
+    )
+    level: float = Field(
+        0.05, gt=0, lt=1, description="How often chance alone may raise an alert, in each window."
+    )
+    most_units: int = Field(
+        2_000, ge=50, le=5_000, description="Documents, accounts or queries that are compared."
+    )
+    query_log: bool = Field(
+        True, description="Keep vectors and figures of searches, without texts and users."
+    )
+    query_texts: bool = Field(False, description="Keep the texts of searches, too.")
+    query_log_days: int = Field(120, ge=1, description="Days that searches are kept.")
+    queries_per_day: int = Field(
+        1_000, ge=1, le=100_000, description="Queries that a process of the service keeps of a day."
+    )
+
+
 class StorageSettings(Group):
     """Limits of what is kept on disk and held in memory."""
 
@@ -293,6 +316,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     automation: AutomationSettings = AutomationSettings()
     alerts: AlertSettings = AlertSettings()
+    drift: DriftSettings = DriftSettings()
     storage: StorageSettings = StorageSettings()
     log: LogSettings = LogSettings()
 

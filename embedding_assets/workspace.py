@@ -39,6 +39,7 @@ from embedding_assets.errors import (
 )
 from embedding_assets.library import Library, index_folder
 from embedding_assets.memory import require_address_space
+from embedding_assets.quality.drift_table import DRIFT_SCHEMA
 from embedding_assets.quality.table import EVALUATION_SCHEMA
 from embedding_assets.records.blocked import Blocked, blocked_days
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
@@ -59,6 +60,7 @@ from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
 from embedding_assets.search.exact import nearest
+from embedding_assets.search.query_log import QUERY_SCHEMA
 from embedding_assets.search.similar import (
     Neighbour,
     matrix_of,
@@ -97,6 +99,8 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "doc_chunks": CHUNK_SCHEMA,
     "doc_vectors": vector_schema(_EMPTY_DIMENSION),
     "search_evaluation": EVALUATION_SCHEMA,
+    "search_queries": QUERY_SCHEMA,
+    "embedding_drift": DRIFT_SCHEMA,
     "app_catalogue": CATALOGUE_SCHEMA,
     "app_vectors": APP_VECTOR_SCHEMA,
     "app_performance": PERFORMANCE_SCHEMA,

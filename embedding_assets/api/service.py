@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from embedding_assets.apps.service import SimilarityService
+    from embedding_assets.search.query_log import QueryLog
     from embedding_assets.workspace import Workspace
 
 P = ParamSpec("P")
@@ -51,6 +52,7 @@ class Service:
     to anything that takes an `Encoder`. In a route `await service.encode(texts)` first: what the
     core then encodes in its thread is known already.
     documents(): search in the document index by that encoder. apps(): similar apps.
+    query_log(): notes searches for whoever looks for drift; None where the settings say so.
     experiments: those that steer requests. reports: what may be said of them.
     content: pages, accounts and maps.
     parts: what health and readiness speak of; a module of routes adds its own in `prepare`.
@@ -80,6 +82,7 @@ class Service:
         )
         self.documents: Lazy[DocumentSearch] = Lazy(self._open_documents)
         self.apps: Lazy[SimilarityService] = Lazy(self._open_apps)
+        self.query_log: Lazy[QueryLog | None] = Lazy(self._open_query_log)
         self.experiments = Experiments(self.engine)
         self.content = Content(self.workspace, self.documents, self.apps)
         self._key_store = KeyStore(self.engine)
@@ -130,6 +133,8 @@ class Service:
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self.limits.stop)
         await asyncio.to_thread(self.experiments.close)
+        if self.query_log.is_open and (log := self.query_log()) is not None:
+            await asyncio.to_thread(log.close)
         await asyncio.to_thread(self.content.close)
         self.parts.close()
         self.queries.close()
@@ -149,6 +154,21 @@ class Service:
         from embedding_assets.apps.service import SimilarityService
 
         return SimilarityService(self.workspace().catalogue.snapshots, lambda: self.queries)
+
+    def _open_query_log(self) -> "QueryLog | None":
+        from embedding_assets.search.query_log import QUERIES, QueryLog
+
+        settings = self.settings.drift
+        if not settings.query_log:
+            return None
+        log = QueryLog(
+            self.workspace().table(QUERIES),
+            most_per_day=settings.queries_per_day,
+            keep_days=settings.query_log_days,
+            texts=settings.query_texts,
+        )
+        log.start()
+        return log
 
     def _keep_warm(self) -> None:
         """Open what was published, so that no request waits for it."""

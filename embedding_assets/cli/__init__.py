@@ -5,6 +5,7 @@ import typer
 from embedding_assets.cli import (
     apps,
     documents,
+    drift,
     experiment_control,
     experiments,
     keys,
@@ -29,6 +30,7 @@ app.add_typer(apps.app, name="apps")
 app.add_typer(experiments.app, name="experiment")
 experiments.app.add_typer(experiment_control.app)
 app.add_typer(serve.app)
+app.add_typer(drift.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(operations.alerts_app, name="alerts")
 app.add_typer(operations.app)

@@ -42,6 +42,13 @@ def app_asset(
     return _asset("apps", schema, "parquet", freshness_policy=DAILY, **options)
 
 
+def quality_asset(
+    schema: pa.Schema, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of the quality group, kept as Parquet: its columns."""
+    return _asset("quality", schema, "parquet", **options)
+
+
 def _asset(
     group: str, schema: pa.Schema, store: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:

@@ -14,9 +14,10 @@ from embedding_assets.api.schemas import Body
 from embedding_assets.api.service import Service
 from embedding_assets.api.steering import Participation, Steering, steered
 from embedding_assets.documents.document import Box
-from embedding_assets.search.documents import Hit, Mode, QueryVectors
+from embedding_assets.search.documents import Answer, Hit, Mode, QueryVectors
 from embedding_assets.search.filters import Filters, parse_filters
 from embedding_assets.search.highlight import find_highlights, query_terms
+from embedding_assets.search.query_log import Asked
 
 Query = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=5_000)]
@@ -144,6 +145,7 @@ def _answer(
 ) -> SearchAnswer:
     documents = service.documents()
     found = documents.answer(wanted.query, mode, wanted.k, filters, vectors=vectors)
+    _note(service, wanted.query, mode, found, vectors)
     terms = query_terms(wanted.query)
     return SearchAnswer(
         query=wanted.query,
@@ -154,6 +156,27 @@ def _answer(
         results=[_result(hit, terms) for hit in found.hits],
         took_ms=0.0,
     )
+
+
+def _note(
+    service: Service, query: str, mode: Mode, found: Answer, vectors: QueryVectors | None
+) -> None:
+    """Let the search be kept, so that drift is seen; nobody waits for it."""
+    log = service.query_log()
+    if log is None:
+        return
+    model = found.manifest.model
+    asked = Asked(
+        mode=mode.value,
+        hits=len(found.hits),
+        top_score=found.hits[0].score if found.hits else None,
+        model=f"{model.name} v{model.version}",
+        fingerprint=model.fingerprint,
+        index=found.manifest.version,
+        vector=None if vectors is None else vectors.vectors[0],
+        text=query,
+    )
+    log.note(asked)
 
 
 def _result(hit: Hit, terms: frozenset[str]) -> SearchResult:

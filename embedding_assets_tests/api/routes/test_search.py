@@ -6,6 +6,7 @@ import pytest
 
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.search.documents import DocumentSearch, Mode
+from embedding_assets.search.query_log import QUERIES
 from embedding_assets_tests.api.stocked import TEXTS
 from embedding_assets_tests.search.collection import ENCODER
 
@@ -299,3 +300,32 @@ class TestAnExperiment:
         refused(ask(stocked, unit="ann", filters=["x"]), 422)
         refused(ask(stocked, " ", unit="ann"), 422)
         assert experiments.heard == []
+
+
+def kept_searches(service):
+    log = service.query_log()
+    log.flush()
+    return service.workspace().table(QUERIES).dataset().to_table()
+
+
+def test_searches_leave_vectors_and_figures_but_no_texts(stock, open_client):
+    client = open_client(encoder=lambda: ENCODER)
+    [best] = found(client, mode="semantic", k=1)["results"]
+    found(client, mode="keyword", query="nothingofthekind")
+    [first, second] = kept_searches(client.app.state.service).sort_by("hits").to_pylist()
+    assert (first["mode"], first["hits"], first["top_score"]) == ("keyword", 0, None)
+    assert (second["mode"], second["hits"]) == ("semantic", 1)
+    assert second["top_score"] == pytest.approx(best["score"])
+    assert second["fingerprint"] == ENCODER.fingerprint
+    assert second["vector"] == pytest.approx(ENCODER.encode(["cool cake rack"]).vectors[0].tolist())
+    assert {first["text"], second["text"]} == {None}
+    assert "cake" not in str(first | second)
+
+
+def test_no_search_is_kept_where_the_settings_say_so(stock, open_client, monkeypatch):
+    monkeypatch.setenv("EMBEDDING_ASSETS_DRIFT__QUERY_LOG", "false")
+    client = open_client(encoder=lambda: ENCODER)
+    found(client)
+    service = client.app.state.service
+    assert service.query_log() is None
+    assert not service.workspace().table(QUERIES).folder.exists()
