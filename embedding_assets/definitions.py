@@ -3,7 +3,13 @@
 import dagster as dg
 
 from embedding_assets import defs as package
-from embedding_assets.defs import alerting, app_automation, automation, document_automation, drift_automation
+from embedding_assets.defs import (
+    alerting,
+    app_automation,
+    automation,
+    document_automation,
+    drift_automation,
+)
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
 
