@@ -45,8 +45,8 @@ def app_asset(
 def quality_asset(
     schema: pa.Schema, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of the quality group, kept as Parquet: its columns."""
-    return _asset("quality", schema, "parquet", **options)
+    """An asset of the quality group, kept as Parquet: its columns; made each night."""
+    return _asset("quality", schema, "parquet", freshness_policy=DAILY, **options)
 
 
 def _asset(

@@ -165,6 +165,7 @@ class QueryLog:
             try:
                 for day in sorted(self._unwritten):
                     self._write(day)
+                self._leave_old_days()
                 self._sweep()
             except EmbeddingAssetsError as error:
                 if self._problem is None:
@@ -192,8 +193,12 @@ class QueryLog:
         )
         self._table.replace(part)
         self._unwritten.discard(day)
-        if day < max(self._days) - timedelta(days=1):  # nothing is noted of it any more
-            del self._days[day]
+
+    def _leave_old_days(self) -> None:
+        """Of a day before yesterday nothing is noted any more."""
+        if self._days:
+            first = max(self._days) - timedelta(days=1)
+            self._days = {day: found for day, found in self._days.items() if day >= first}
 
     def _sweep(self) -> None:
         """Once a day: files that are too old go, whoever wrote them."""
