@@ -40,6 +40,7 @@ defs = dg.Definitions(
         document_automation.document_files_changed,
         app_automation.app_files_changed,
         alerting.run_failed,
+        alerting.runs_killed,
         alerting.checks_failed,
         alerting.assets_not_fresh,
         alerting.data_overdue,

@@ -21,6 +21,7 @@ from embedding_assets.alerts.seen import (
 )
 from embedding_assets.alerts.standing import Standing
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.runs import end_killed_runs
 from embedding_assets.overdue import due_now, sample
 from embedding_assets.workspace import Workspace
 
@@ -68,6 +69,17 @@ def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource
     workspace.open().alert(
         Alert("run_failed", f"A run of {run.job_name} failed", text, facts, severity)
     )
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def runs_killed(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs as failed that were killed together with the code server, which nothing else
+    tells: then `run_failed` tells of them, and they begin again."""
+    killed = end_killed_runs(context.instance)
+    for run in killed:
+        context.log.error(f"Run {run.run_id} of {run.job_name} was killed.")
+    names = ", ".join(run.run_id for run in killed)
+    return dg.SkipReason(f"Killed: {names}" if killed else "Every started run has its process.")
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
