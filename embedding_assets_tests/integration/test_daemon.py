@@ -66,7 +66,7 @@ def test_a_running_daemon_embeds_a_new_file_though_the_run_is_killed_and_finds_i
         def started():
             """The process of the run, once it works."""
             for run in instance.get_runs(dg.RunsFilter(job_name="records")):
-                events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
+                events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START)
                 if events:
                     return run.run_id, events[0].dagster_event.pid
             return None
