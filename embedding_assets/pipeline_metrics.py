@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from embedding_assets.alerts.seen import read_checks, read_freshness
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
 from embedding_assets.overdue import due_now
+from embedding_assets.quality.drift_table import newest
 from embedding_assets.storage.slices import Footer
 from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace
 
@@ -79,7 +81,18 @@ class PipelineCollector(Collector):
 def _all(workspace: Workspace) -> Iterator[Metric]:
     """Every group of gauges; one that cannot be taken is missing, and counted as such."""
     failed = []
-    groups = (_assets, _due, _quarantined, _vectors, _indexes, _model, _checks, _freshness, _disk)
+    groups = (
+        _assets,
+        _due,
+        _quarantined,
+        _vectors,
+        _indexes,
+        _model,
+        _checks,
+        _freshness,
+        _drift,
+        _disk,
+    )
     for group in groups:
         try:
             yield from list(group(workspace))
@@ -213,6 +226,24 @@ def _freshness(workspace: Workspace) -> Iterator[Metric]:
         if each.made:
             made.add_metric([each.asset], each.made)
     yield from (fresh, made)
+
+
+def _drift(workspace: Workspace) -> Iterator[Metric]:
+    labels = ("domain", "measure")
+    moved = _gauge("drift", "1 where the last window has drifted, 0 where not.", *labels)
+    p_value = _gauge("drift_p_value", "How likely chance alone does that much.", *labels)
+    effect = _gauge("drift_effect", "How much has moved, 0 to 1.", *labels)
+    end = _gauge("drift_window_end_timestamp_seconds", "The last day that was looked at.", *labels)
+    for row in newest(workspace.table("embedding_drift")):
+        values = [str(row[label]) for label in labels]
+        day = datetime.combine(row["window_end"], datetime.min.time(), UTC)
+        end.add_metric(values, day.timestamp())
+        if row["p_value"] is not None:  # without data there is no verdict
+            moved.add_metric(values, row["verdict"] == "drift")
+            p_value.add_metric(values, row["p_value"])
+        if row["effect"] is not None:
+            effect.add_metric(values, row["effect"])
+    yield from (moved, p_value, effect, end)
 
 
 def _disk(workspace: Workspace) -> Iterator[Metric]:

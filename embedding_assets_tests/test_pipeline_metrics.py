@@ -1,4 +1,5 @@
 import time
+from datetime import date
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ from embedding_assets.alerts.seen import (
 )
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.pipeline_metrics import PipelineCollector
+from embedding_assets.quality.drift_table import DRIFT_SCHEMA
 from embedding_assets.settings import Settings
 from embedding_assets.storage.slices import table_slice
 from embedding_assets.workspace import Workspace
@@ -85,6 +87,27 @@ def test_checks_and_freshness_are_told_as_the_sensors_saw_them(opened):
     assert found["checks_seen_timestamp_seconds",] == 7
     assert found["asset_fresh", "app_index"] == 0
     assert found["asset_made_timestamp_seconds", "app_index"] == 3
+
+
+def test_drift_is_told_as_it_was_last_judged(opened):
+    day = date(2026, 3, 9)
+    plain = {
+        "window_start": day, "window_end": day, "reference_start": day, "reference_end": day,
+        "reference": 5, "window": 5, "left_out": 0, "groups": [],
+    }  # fmt: skip
+    rows = [
+        {**plain, "domain": "queries", "measure": "embedding", "verdict": "drift",
+         "p_value": 0.01, "effect": 0.4},
+        {**plain, "domain": "queries", "measure": "score", "verdict": "not judged"},
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, DRIFT_SCHEMA)
+    opened.table("embedding_drift").write(table_slice(table, "1", "queries"))
+    found = figures(PipelineCollector(opened))
+    assert found["drift", "queries", "embedding"] == 1
+    assert found["drift_p_value", "queries", "embedding"] == 0.01
+    assert found["drift_effect", "queries", "embedding"] == 0.4
+    assert ("drift", "queries", "score") not in found
+    assert found["drift_window_end_timestamp_seconds", "queries", "score"] == 1_773_014_400
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"at": 1, "rows": [{"x": 1}]}', '{"rows": []}'])
