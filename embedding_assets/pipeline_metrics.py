@@ -81,26 +81,14 @@ class PipelineCollector(Collector):
 def _all(workspace: Workspace) -> Iterator[Metric]:
     """Every group of gauges; one that cannot be taken is missing, and counted as such."""
     failed = []
-    groups = (
-        _assets,
-        _due,
-        _quarantined,
-        _vectors,
-        _indexes,
-        _model,
-        _checks,
-        _freshness,
-        _drift,
-        _disk,
-    )
-    for group in groups:
+    for group in _GROUPS:
         try:
             yield from list(group(workspace))
         except (EmbeddingAssetsError, OSError) as error:
             failed.append(group.__name__.strip("_"))
             _log.warning("metrics_failed", group=failed[-1], reason=str(error))
     gauge = _gauge("collect_failed", "Groups of figures that could not be taken.", "group")
-    for group in groups:
+    for group in _GROUPS:
         name = group.__name__.strip("_")
         gauge.add_metric([name], name in failed)
     yield gauge
@@ -265,3 +253,8 @@ def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 def _one(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(_PREFIX + name, text, value=value)
+
+
+_GROUPS = (
+    _assets, _due, _quarantined, _vectors, _indexes, _model, _checks, _freshness, _drift, _disk,
+)  # fmt: skip

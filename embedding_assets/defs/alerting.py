@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS = 3_600
 """A check may be run by itself this much later than its asset before it counts as missing."""
+_SELF_TOLD = ("embedding_drift:",)
+"""Checks that tell of what they find by themselves, with a proposal."""
 _MOST_NAMED = 20
 _MOST_WORDS = 300
 
@@ -95,6 +97,8 @@ def checks_failed(
     standing, due = _looked(context.cursor, set(wrong))
     for what in _CHECKS_TOLD:
         mine = [wrong[name] for name in sorted(due) if wrong[name].kind == what.kind]
+        if what.kind == "check_warned":
+            mine = [each for each in mine if not each.name.startswith(_SELF_TOLD)]
         if mine:
             told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
             _tell(context, opened, what, told, {"checks": [asdict(each) for each in mine]})
