@@ -28,6 +28,7 @@ from embedding_assets.workspace import Workspace
 if TYPE_CHECKING:
     from dagster._core.definitions.freshness import FreshnessStateRecord
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+    from dagster_shared.error import SerializableErrorInfo
 
 _GRACE_SECONDS = 3_600
 """A check may be run by itself this much later than its asset before it counts as missing."""
@@ -58,13 +59,13 @@ def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource
     again = run.tags.get("dagster/will_retry") == "true"
     context.log.error(f"Run {run.run_id} of {run.job_name} failed: {error}")
     steps = context.get_step_failure_events()
-    causes = [str(step.step_failure_data.error_display_string) for step in steps[:3]]
+    causes = [_cause(step.step_failure_data.error) for step in steps[:3]]
     facts = {
         "run_id": run.run_id,
         "job": run.job_name,
         "steps": [step.step_key for step in steps],
         "tried_again": again,
-        "tags": dict(run.tags),
+        "tags": {name: value for name, value in run.tags.items() if name[0] != "."},
     }
     text = "\n".join([error, *causes, *(["It is tried again by itself."] if again else [])])
     severity: Severity = "warning" if again else "error"
@@ -149,6 +150,13 @@ def data_overdue(
         what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
         _tell(context, opened, what, told, {"partitions": sorted(due)[:_MOST_NAMED]})
     return _result(standing, sorted(found), "Nothing is due.")
+
+
+def _cause(error: "SerializableErrorInfo | None") -> str:
+    """What was raised in the first place, without the frames around it."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else ""
 
 
 def _freshness(

@@ -94,7 +94,7 @@ def test_a_failed_run_is_told_with_its_cause(hook, instance):
     assert (alert["kind"], alert["severity"]) == ("run_failed", "error")
     assert alert["title"] == "A run of doomed failed"
     assert alert["facts"]["job"] == "doomed" and alert["facts"]["steps"] == ["breaks"]
-    assert "the disk is on fire" in alert["text"]
+    assert alert["text"].splitlines()[-1] == "ValueError: the disk is on fire"
 
 
 def test_of_a_run_that_is_tried_again_people_are_warned(hook, instance):

@@ -8,7 +8,12 @@ import pytest
 
 from embedding_assets.apps.metadata import AppQuery
 from embedding_assets.definitions import defs
-from embedding_assets.defs.app_automation import app_files_changed, apps_job, backfill_apps
+from embedding_assets.defs.app_automation import (
+    app_files_changed,
+    apps_job,
+    backfill_apps,
+    daily_apps,
+)
 from embedding_assets.defs.resources import WorkspaceResource, configured_workspace
 from embedding_assets.errors import InputNotFoundError
 
@@ -111,6 +116,13 @@ def backfill(instance):
     return backfill_apps(context)
 
 
+def nightly(instance):
+    context = dg.build_schedule_context(
+        instance=instance, resources={"workspace": WorkspaceResource()}
+    )
+    return daily_apps(context)
+
+
 def checks(done):
     return {
         each.check_name: (each.passed, each.metadata) for each in done.get_asset_check_evaluations()
@@ -178,6 +190,14 @@ def test_the_sensor_asks_for_one_run_over_all_versions(bare, instance):
     assert request.tags["dagster/asset_partition_range_end"] == "v2"
     assert isinstance(look(instance, found.cursor), dg.SkipReason)
     assert backfill(instance).tags == request.tags
+
+
+def test_each_night_one_run_finds_everything_as_it_should_be(place, source, instance):
+    assert nightly(instance).tags == {
+        "dagster/asset_partition_range_start": "v1", "dagster/asset_partition_range_end": "v2",
+    }  # fmt: skip
+    (source / "mock_embeddings_v2.pkl").unlink()
+    assert isinstance(nightly(instance), dg.SkipReason)
 
 
 def test_files_that_hold_the_same_ask_for_nothing(place, source, instance):

@@ -7,6 +7,7 @@ import pytest
 from embedding_assets.definitions import defs
 from embedding_assets.defs.document_automation import (
     backfill_documents,
+    daily_documents,
     document_files_changed,
     request_for,
 )
@@ -215,6 +216,23 @@ def test_the_hourly_look_asks_for_what_a_failed_run_left(inside, watch):
     assert covered(watch, run) == ["1.json"]
     assert watch.run(run.job_name, run.tags).success
     assert isinstance(backfill_documents(context), dg.SkipReason)
+
+
+def test_each_night_the_index_is_found_as_it_should_be(inside, watch):
+    context = dg.build_schedule_context(
+        instance=watch.instance, resources={"workspace": WorkspaceResource()}
+    )
+    assert daily_documents(context).skip_message == "No document was ever read."
+    put(inside, "1.json", "Passage.")
+    watch.act()
+    before = configured_workspace().library.served_version()
+    assert isinstance(daily_documents(context), dg.RunRequest)
+    done = watch.run("document_cleanup", {})
+    [made] = done.asset_materializations_for_node("document_index")
+    assert made.metadata["unchanged"].value is True
+    assert configured_workspace().library.served_version() == before
+    (inside.documents / "1.json").unlink()
+    assert "is empty" in daily_documents(context).skip_message  # a mount may be lost
 
 
 def test_new_keys_stand_at_the_end():
