@@ -5,6 +5,7 @@ that the settings name.
 """
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -100,9 +101,12 @@ def checks_failed(
         mine = [wrong[name] for name in sorted(due) if wrong[name].kind == what.kind]
         if what.kind == "check_warned":
             mine = [each for each in mine if not each.name.startswith(_SELF_TOLD)]
-        if mine:
-            told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
-            _tell(context, opened, what, told, {"checks": [asdict(each) for each in mine]})
+        if not mine:
+            continue
+        told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
+        if not _tell(context, opened, what, told, {"checks": [asdict(each) for each in mine]}):
+            break  # the next look tries again: who is not reached must not hold up a tick for long
+        standing = standing.telling({each.name for each in mine}, time.time())
     return _result(standing, sorted(wrong), "Every check passes.")
 
 
@@ -130,7 +134,8 @@ def assets_not_fresh(
     if due:
         told = [f"{name} ({late[name]})" for name in sorted(due)]
         what = _Told("data_stale", "Not made for too long", "error")
-        _tell(context, opened, what, told, {"assets": late})
+        if _tell(context, opened, what, told, {"assets": late}):
+            standing = standing.telling(due, time.time())
     return _result(standing, sorted(late), "Every asset that has been made is fresh.")
 
 
@@ -148,7 +153,8 @@ def data_overdue(
     if due:
         told = [f"{name}: {found[name].why}" for name in sorted(due)]
         what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
-        _tell(context, opened, what, told, {"partitions": sorted(due)[:_MOST_NAMED]})
+        if _tell(context, opened, what, told, {"partitions": sorted(due)[:_MOST_NAMED]}):
+            standing = standing.telling(due, time.time())
     return _result(standing, sorted(found), "Nothing is due.")
 
 
@@ -172,11 +178,10 @@ def _freshness(
 def _looked(
     cursor: str | None, wrong: set[str], after_seconds: float = 0.0
 ) -> tuple[Standing, set[str]]:
-    """What stands after this look, as if all that is due was told; and what is due."""
+    """What stands after this look, and what of it is to be told."""
     now = time.time()
     standing = Standing.from_json(cursor).at(wrong, now)
-    due = standing.due(now, after_seconds)
-    return standing.telling(due, now), due
+    return standing, standing.due(now, after_seconds)
 
 
 def _tell(
@@ -185,14 +190,17 @@ def _tell(
     what: _Told,
     told: list[str],
     facts: Mapping[str, object],
-) -> None:
+) -> bool:
+    """Tell of several things at once; whether somebody was reached, or there is only the log."""
     names = ", ".join(each.partition(" ")[0] for each in told[:3])
     more = f" and {len(told) - 3} more" if len(told) > 3 else ""
     context.log.error(f"{what.title}: {'; '.join(told[:_MOST_NAMED])}")
     rest = [f"… and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
     text = "\n".join([*told[:_MOST_NAMED], *rest])
     title = f"{what.title}: {names}{more}"
-    workspace.alert(Alert(what.kind, title, text, facts, what.severity))
+    made = workspace.alert(Alert(what.kind, title, text, facts, what.severity))
+    ways = [each.state for each in made if each.way != "log"]
+    return "delivered" in ways or not {"failed", "held back"} & {*ways}
 
 
 def _result(standing: Standing, wrong: list[str], fine: str) -> dg.SensorResult:
@@ -210,7 +218,7 @@ def _checks(context: dg.SensorEvaluationContext) -> Iterator[CheckSeen]:
     made = instance.get_latest_materialization_events({key.asset_key for key in keys})
     for key in keys:
         run = _Run(latest.get(key), made.get(key.asset_key))
-        if run.is_at_work(instance) or (run.evaluation is None and run.made is None):
+        if run.is_at_work(instance) or run.is_new:
             continue
         name = f"{key.asset_key.to_user_string()}:{key.name}"
         state, why = run.outcome()
@@ -235,6 +243,12 @@ class _Run:
         if self.evaluation is None or self.record is None or self.record.event is None:
             return 0.0
         return float(self.record.event.timestamp)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the check never ran, and need not have."""
+        made = self.made.timestamp if self.made else math.inf
+        return self.evaluation is None and time.time() <= made + _GRACE_SECONDS
 
     def is_at_work(self, instance: dg.DagsterInstance) -> bool:
         """Whether the run that made the asset, or was to run the check, is not finished."""

@@ -176,6 +176,18 @@ def test_a_failed_blocking_check_is_told_once_until_it_passes_and_fails_anew(
     assert len(hook.received) == 2
 
 
+def test_what_reached_nobody_is_told_at_the_next_look(hook, checked, instance):
+    hook.statuses = [404]
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    checked.passes["gate"] = False
+    checked.run()
+    watch.look()
+    assert hook.received == []
+    watch.look()
+    watch.look()
+    assert [each["kind"] for each in hook.received] == ["check_failed"]
+
+
 def test_a_check_that_warns_is_told_as_a_warning(hook, checked, instance):
     checked.passes["drift"] = False
     checked.run()
