@@ -121,6 +121,29 @@ class ModelSettings(Group):
     )
 
 
+class TrainingSettings(Group):
+    """How `domain_model` is made of the texts that are stored here."""
+
+    base: str = Field(
+        "all-MiniLM-L6-v2", description="Model that it is made from, named as in `model.name`."
+    )
+    kind: Literal["adapted", "static"] = Field(
+        "adapted",
+        description="adapted fine-tunes the base on the stored texts; static distils it to one "
+        "vector per token, far quicker and less good.",
+    )
+    steps: int = Field(
+        40, ge=1, le=100_000, description="Steps of fine-tuning; what bounds its time."
+    )
+    batch: int = Field(32, ge=8, le=1_024, description="Pairs of texts of a step.")
+    tokens: int = Field(64, ge=8, description="Tokens of a text that are trained on at most.")
+    rate: float = Field(2e-5, gt=0, lt=1, description="Highest learning rate.")
+    kept: float = Field(
+        0.5, ge=0, lt=1, description="Share of the base's weights in the mean with the new ones."
+    )
+    seed: int = Field(0, ge=0, description="Decides the order of the texts.")
+
+
 class MlflowSettings(Group):
     """Where model versions and the runs that made vectors are recorded."""
 
@@ -310,6 +333,7 @@ class Settings(BaseSettings):
     documents: DocumentSettings = DocumentSettings()
     search: SearchSettings = SearchSettings()
     model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
     mlflow: MlflowSettings = MlflowSettings()
     similarity: SimilaritySettings = SimilaritySettings()
     apps: AppSettings = AppSettings()

@@ -78,6 +78,7 @@ from embedding_assets.storage.version import ensure_store
 from embedding_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from embedding_assets.domain_model import Trainer
     from embedding_assets.search.postgres_server import PostgresTarget
 
 DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
@@ -197,6 +198,13 @@ class Workspace:
     def alert(self, alert: Alert) -> tuple[Delivery, ...]:
         """Tell people, as the settings say; the same thing is not told each time it happens."""
         return send(alert, self.settings.alerts, self.data_dir)
+
+    @cached_property
+    def trainer(self) -> "Trainer":
+        """What makes a model of the texts that are stored here."""
+        from embedding_assets.domain_model import Trainer
+
+        return Trainer(self)
 
     @property
     def postgres(self) -> "PostgresTarget":

@@ -9,6 +9,7 @@ from embedding_assets_tests.storage import processes
 ROOT = Path(embedding_assets.__file__).parent
 CORE = (
     "apps", "documents", "embedding", "experiments", "quality", "records", "search", "storage",
+    "training",
 )  # fmt: skip
 HEAVY = {"dagster", "mlflow", "fastapi", "torch", "transformers", "sentence_transformers"}
 

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from embedding_assets.cli.output import AsJson, Progress, open_settings, show, workspace
+from embedding_assets.cli.training import model_train
 
 quarantine_app = typer.Typer(help="Rows that could not be used.", no_args_is_help=True)
 store_app = typer.Typer(help="The data folder.", no_args_is_help=True)
 model_app = typer.Typer(help="The model that makes the vectors.", no_args_is_help=True)
+model_app.command("train")(model_train)
 app = typer.Typer()
 
 

@@ -19,6 +19,9 @@ _POOLING_FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _PAD_OFFSET = {"roberta", "xlm-roberta", "camembert", "mpnet"}
+_STATIC = "StaticEmbedding"
+_STATIC_WINDOW = 512
+_STATIC_WEIGHTS = {"embedding.weight", "embeddings"}
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Layout:
 
     folder: the whole model.
     modules: class names in order, such as Transformer, Pooling, Normalize.
-    transformer: the folder of the Transformer module.
-    config: its `config.json`.
+    transformer: the folder of the Transformer module, or of the StaticEmbedding.
+    config: its `config.json`; of a StaticEmbedding nothing.
     prompt: what Sentence Transformers puts before every text by default.
     """
 
@@ -43,6 +46,11 @@ class Layout:
     prompt: str
     lowercase: bool
 
+    @property
+    def is_static(self) -> bool:
+        """Whether the model has one vector per token and nothing else."""
+        return self.modules[0] == _STATIC
+
 
 def read_layout(folder: Path) -> Layout:
     """The layout of the model in `folder`, its weights' size and shapes checked.
@@ -52,6 +60,8 @@ def read_layout(folder: Path) -> Layout:
     """
     modules = read_json(folder / "modules.json")
     kinds = tuple(str(module["type"]).rsplit(".", 1)[-1] for module in modules)
+    if kinds in ((_STATIC,), (_STATIC, "Normalize")):
+        return _static_layout(folder, kinds, folder / modules[0]["path"])
     if not kinds or kinds[0] != "Transformer" or "Pooling" not in kinds:
         raise ModelLoadError(
             f"{folder} holds the modules {', '.join(kinds) or 'none'}, "
@@ -75,6 +85,35 @@ def read_layout(folder: Path) -> Layout:
         normalize=kinds[-1] == "Normalize",
         prompt=_prompt(folder),
         lowercase=bool(text.get("do_lower_case", False)),
+    )
+
+
+def _static_layout(folder: Path, kinds: tuple[str, ...], inner: Path) -> Layout:
+    """The layout of a model of one vector per token.
+
+    It reads texts of any length; the window, by which texts are cut, is that of its settings, such
+    as the model has that it was distilled from.
+    """
+    path = inner / "model.safetensors"
+    shapes = weight_shapes(path) if path.exists() else {}
+    if len(shapes) != 1 or not shapes.keys() <= _STATIC_WEIGHTS:
+        raise ModelLoadError(
+            f"{path} holds {', '.join(shapes) or 'nothing'}, not one vector per token.",
+            "Save the model with Sentence Transformers, without quantized vocabulary.",
+        )
+    [(_, dimension)] = shapes.values()
+    text = _transformer_settings(inner)
+    return Layout(
+        folder=folder.resolve(),
+        modules=kinds,
+        transformer=inner.resolve(),
+        config={},
+        dimension=dimension,
+        window=int(text.get("max_seq_length") or _STATIC_WINDOW),
+        pooling="mean",
+        normalize=kinds[-1] == "Normalize",
+        prompt=_prompt(folder),
+        lowercase=False,
     )
 
 

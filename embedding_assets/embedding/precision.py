@@ -23,6 +23,7 @@ from embedding_assets.embedding.sentence import (
 from embedding_assets.embedding.transformer import (
     BERT,
     SENTENCE_TRANSFORMERS,
+    STATIC,
     TransformerEncoder,
     build_encoder,
 )
@@ -59,7 +60,7 @@ class Measurement:
 class PrecisionReport(Measurement):
     """The arithmetic that was chosen for one model's content, with the measurement behind it.
 
-    precision: `float32` or `bfloat16`. backend: `bert` or `sentence-transformers`.
+    precision: `float32` or `bfloat16`. backend: `bert`, `static` or `sentence-transformers`.
     min_cosine: the chosen one's least cosine to Sentence Transformers in float32; 1 for float32,
     which is chosen only when no component differs by more than MAX_DEVIATION.
     """
@@ -115,7 +116,7 @@ def choose(model: ModelFiles, measured: Measurement, requested: str) -> Precisio
     return PrecisionReport(
         content_sha256=model.content_sha256,
         precision="bfloat16" if rough else "float32",
-        backend=BERT if agrees else SENTENCE_TRANSFORMERS,
+        backend=STATIC if model.layout.is_static else BERT if agrees else SENTENCE_TRANSFORMERS,
         min_cosine=cosine if rough and cosine is not None else 1.0,
         **{field.name: getattr(measured, field.name) for field in fields(Measurement)},
     )

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from embedding_assets.embedding.sentence import (
     best_device,
     load_sentence_transformer,
 )
+from embedding_assets.embedding.static import StaticNetwork
 from embedding_assets.embedding.windows import (
     Ids,
     TextReader,
@@ -29,6 +31,8 @@ _TOKENS_AT_ONCE = {"cpu": 2_048, "mps": 16_384, "cuda": 65_536}
 """Tokens of a batch: on a CPU more is not faster, only larger; a GPU wants to be kept busy."""
 BERT = "bert"
 SENTENCE_TRANSFORMERS = "sentence-transformers"
+STATIC = "static"
+_STATIC_TOKENS_AT_ONCE = 65_536
 _TEXTS_AT_ONCE = 16_384
 _CHARACTERS_AT_ONCE = 8_000_000
 
@@ -117,7 +121,7 @@ def batches(lengths: Sequence[int], step: int, tokens: int) -> list[list[int]]:
         by_length.setdefault(-(-length // step) * step, []).append(position)
     result = []
     for length, positions in sorted(by_length.items(), reverse=True):
-        size = max(1, tokens // length)
+        size = max(1, tokens // max(1, length))
         result += [positions[start : start + size] for start in range(0, len(positions), size)]
     return result
 
@@ -156,10 +160,20 @@ def build_encoder(
     device: str = "auto",
     threads: int | None = None,
 ) -> TransformerEncoder:
-    """The encoder of the model with that layout; `backend` is BERT or SENTENCE_TRANSFORMERS.
+    """The encoder of the model with that layout.
 
+    backend: BERT, STATIC or SENTENCE_TRANSFORMERS.
     Raises ModelPrecisionError when the back end does not run on `device`, ModelLoadError.
     """
+    if backend == STATIC:
+        # Looking vectors up costs less than taking them to a device, whatever that is.
+        tokenizer, none = read_tokenizer(layout.transformer), np.empty(0, dtype=np.int32)
+        reader = TextReader.of(tokenizer, layout.window, layout.prompt)
+        reader = replace(reader, opening=none, closing=none)
+        return TransformerEncoder(
+            StaticNetwork(layout), reader, layout.dimension, fingerprint,
+            single_thread_workers(threads), _STATIC_TOKENS_AT_ONCE,
+        )  # fmt: skip
     if backend == BERT:
         if device not in ("auto", "cpu"):
             raise ModelPrecisionError(
