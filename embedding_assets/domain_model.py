@@ -15,6 +15,7 @@ from embedding_assets.registry import ModelVersion, TrainedModel
 from embedding_assets.storage.duck import query_engine
 from embedding_assets.storage.lock import locked
 from embedding_assets.training.adapt import Recipe
+from embedding_assets.training.distil import MOST_TEXTS
 from embedding_assets.training.make import RECORD, Made, Order, make
 from embedding_assets.training.picture import curve
 from embedding_assets.training.texts import Passage, TrainingTexts, training_texts
@@ -60,8 +61,9 @@ class Trainer:
         )
 
     def texts(self) -> TrainingTexts:
-        """What there is to train on; no more of it than the steps can read."""
-        most = self._settings.steps * self._settings.batch
+        """What there is to learn from; no more of it than is read."""
+        read = self._settings.steps * self._settings.batch
+        most = read if self._settings.kind == "adapted" else MOST_TEXTS
         return training_texts(self._passages(), self._accounts(most), most)
 
     def provide(self) -> DomainModel:

@@ -88,17 +88,11 @@ class TransformerEncoder:
         """int32 [n]: the tokens of each text, special tokens not counted."""
         return np.array([len(ids) for ids in self._reader.read(texts)], dtype=np.int32)
 
-    def _encode(self, texts: Sequence[str]) -> Encoding:
-        ids = self._reader.read(texts)
-        split = [self._reader.windows(some) for some in ids]
-        windows = [window for some in split for window in some]
-        special = len(self._reader.opening) + len(self._reader.closing)
-        weights = np.array([max(1, len(window) - special) for window in windows], dtype=np.int32)
-        counts = np.array([len(some) for some in split], dtype=np.int32)
-        vectors = pool_windows(self._vectors(windows), weights, counts)
-        return Encoding(vectors, np.array([len(some) for some in ids], dtype=np.int32), counts)
+    def encode_windows(self, windows: Sequence[Ids]) -> Vectors:
+        """float32 [w, d], unit length: the vectors of windows, the model's special tokens in them.
 
-    def _vectors(self, windows: list[Ids]) -> Vectors:
+        Raises NotEnoughMemoryError when not even one can be computed.
+        """
         vectors = np.empty((len(windows), self.dimension), dtype=np.float32)
 
         def fill(batch: list[int]) -> None:
@@ -108,6 +102,16 @@ class TransformerEncoder:
         work = batches(lengths, self._network.step, self._tokens_at_once)
         deque(self._workers.map(fill, work), maxlen=0)  # waits, and raises what a worker raised
         return vectors
+
+    def _encode(self, texts: Sequence[str]) -> Encoding:
+        ids = self._reader.read(texts)
+        split = [self._reader.windows(some) for some in ids]
+        windows = [window for some in split for window in some]
+        special = len(self._reader.opening) + len(self._reader.closing)
+        weights = np.array([max(1, len(window) - special) for window in windows], dtype=np.int32)
+        counts = np.array([len(some) for some in split], dtype=np.int32)
+        vectors = pool_windows(self.encode_windows(windows), weights, counts)
+        return Encoding(vectors, np.array([len(some) for some in ids], dtype=np.int32), counts)
 
 
 def batches(lengths: Sequence[int], step: int, tokens: int) -> list[list[int]]:

@@ -1,55 +1,72 @@
 """A model of one vector per token, distilled from a transformer: far quicker, and less good."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from embedding_assets.embedding.bert import Bert, supports
+from embedding_assets.embedding.bert import supports
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.folder import Layout
-from embedding_assets.embedding.sentence import SentenceNetwork, load_sentence_transformer
-from embedding_assets.embedding.transformer import Network
+from embedding_assets.embedding.transformer import BERT, SENTENCE_TRANSFORMERS, build_encoder
 from embedding_assets.embedding.windows import Ids, TextReader, read_tokenizer
 
-DISTIL_CODE = "1"
-"""Changes whenever the same model would give another one."""
-DIMENSION = 256
-_SIF = 1e-4
+DISTIL_CODE = "2"
+"""Changes whenever the same model and texts would give another one."""
+MOST_TEXTS = 4_000
+"""Texts that are learnt from at most: what is solved grows with the cube of their number."""
+_SIF = 1e-5
+_RIDGE = 0.1
 _TOKENS_AT_ONCE = 512
 _MODULES = ("StaticEmbedding", "Normalize")
 
 
-def distil(layout: Layout, folder: Path, dimension: int = DIMENSION) -> None:
+def distil(layout: Layout, texts: Sequence[str], folder: Path, threads: int | None = None) -> None:
     """Write a Sentence Transformers folder with a vector for each token of the model of `layout`.
 
-    Each is what the model makes of the token alone, in the `dimension` principal components of all
-    of them, less for tokens that are frequent (Model2Vec, van Dongen and Tulkens 2024; the weights
-    are those of Arora et al. 2017, SIF, by Zipf's law over the vocabulary, which is sorted by
-    frequency). No text is needed for it.
+    First what the model makes of each token alone, less for frequent ones (Model2Vec, Tulkens and
+    van Dongen 2024; weights as in SIF, Arora et al. 2017, by Zipf's law over the vocabulary, which
+    is sorted by frequency). Then the least change of these by which the means of the tokens of
+    `texts` come near the vectors that the model gives the texts (ridge regression).
+    texts: of the domain, MOST_TEXTS of them are read; without any, the first step is all.
     """
     tokenizer = read_tokenizer(layout.transformer)
     reader = TextReader.of(tokenizer, layout.window, "")
     ids = np.arange(tokenizer.get_vocab_size(), dtype=np.int32)
-    network: Network = (
-        Bert(layout, "float32")
-        if supports(layout)
-        else SentenceNetwork(load_sentence_transformer(layout.folder, "cpu"))
-    )
-    vectors = principal(_vectors_alone(network, reader, ids), dimension)
-    save_static(folder, vectors * sif_weights(len(ids))[:, None], layout)
+    backend = BERT if supports(layout) else SENTENCE_TRANSFORMERS
+    encoder = build_encoder(layout, "float32", backend, "", device="cpu", threads=threads)
+    alone = [np.concatenate((reader.opening, [each], reader.closing)) for each in ids]
+    rows = encoder.encode_windows(alone) * sif_weights(len(ids))[:, None]
+    some = sorted(set(texts), key=_hash)[:MOST_TEXTS]
+    read = [(text, ids) for text, ids in zip(some, reader.read(some), strict=True) if len(ids)]
+    if read:
+        target = encoder.encode([text for text, _ in read]).vectors
+        rows = corrected(rows, [ids for _, ids in read], target)
+    save_static(folder, rows, layout)
 
 
-def principal(vectors: Vectors, dimension: int) -> Vectors:
-    """float32 [n, dimension]: the centred vectors in the directions that they vary most in."""
-    centred = vectors - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    kept = directions[:, ::-1][:, :dimension]
-    # A direction has two signs, and which one comes out is chance.
-    kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
-    projected: Vectors = centred @ kept.astype(np.float32)
-    return projected
+def corrected(rows: Vectors, texts: Sequence[Ids], target: Vectors) -> Vectors:
+    """float32 [tokens, d]: `rows`, changed as little as brings each text near its target.
+
+    texts: the tokens of n texts, at least one each. target: float32 [n, d], unit length. A token
+    that no text has stays as it is. Solved for the texts, not the tokens, since they are fewer.
+    """
+    from scipy.sparse import csr_matrix, diags_array
+
+    lengths = np.array([len(ids) for ids in texts])
+    place = np.repeat(np.arange(len(texts)), lengths)
+    share = np.repeat(1.0 / lengths, lengths)
+    bags = csr_matrix((share, (place, np.concatenate(texts))), shape=(len(texts), len(rows)))
+    means = bags @ rows.astype(np.float64)
+    bags = diags_array(1.0 / np.linalg.norm(means, axis=1)) @ bags
+    alike = (bags @ bags.T).toarray()
+    alike[np.diag_indices_from(alike)] += _RIDGE * alike.diagonal().mean()
+    missing = target - bags @ rows.astype(np.float64)
+    changed: Vectors = (rows + bags.T @ np.linalg.solve(alike, missing)).astype(np.float32)
+    return changed
 
 
 def sif_weights(count: int) -> npt.NDArray[np.float32]:
@@ -85,9 +102,5 @@ def save_static(folder: Path, rows: Vectors, teacher: Layout) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps(window))
 
 
-def _vectors_alone(network: Network, reader: TextReader, ids: Ids) -> Vectors:
-    """float32 [n, d]: what the network makes of each token between its special ones."""
-    windows = [np.concatenate((reader.opening, [each], reader.closing)) for each in ids]
-    starts = range(0, len(windows), _TOKENS_AT_ONCE)
-    parts = [network(windows[start : start + _TOKENS_AT_ONCE]) for start in starts]
-    return np.concatenate(parts)
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
