@@ -108,8 +108,7 @@ def make(order: Order, texts: TrainingTexts, place: Path, threads: int) -> Made:
     losses: tuple[float, ...] = ()
     shutil.rmtree(target, ignore_errors=True)  # of an attempt that ended before its record
     if order.kind == "static":
-        own = [text for pair in texts.pairs for text in pair]
-        publish_folder(target, lambda folder: distil(order.base, own, folder, threads))
+        publish_folder(target, lambda folder: distil(order.base, texts.whole, folder, threads))
     else:
         adapted = adapt(order.base, texts.pairs, order.recipe, checkpoint)
         losses = tuple(map(float, adapted.losses))

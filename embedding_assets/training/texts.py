@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from embedding_assets.documents.passages import text_for_embedding
 from embedding_assets.quality.pairs import Pairs, halves
 
 TextPair: TypeAlias = tuple[str, str]
@@ -18,9 +19,11 @@ _HELD_OUT_OF = 10
 
 @dataclass(frozen=True)
 class TrainingTexts:
-    """pairs: what is trained on. held_out: by kind, the halves of others, to judge the result."""
+    """pairs: what is trained on. whole: the same passages as they are embedded, and the accounts'
+    halves. held_out: by kind, the halves of others, to judge the result."""
 
     pairs: tuple[TextPair, ...]
+    whole: tuple[str, ...]
     held_out: dict[str, Pairs]
 
 
@@ -40,8 +43,13 @@ def training_texts(passages: Iterable[Passage], accounts: Pairs, most: int) -> T
     learnt = [pair for pair, is_held in zip(both, parted, strict=True) if not is_held][:most]
     judged = [pair for pair, is_held in zip(both, parted, strict=True) if is_held][:HELD_OUT]
     cut = (halves(text) for _, text in held.passages())
+    chosen = taken.passages()
     return TrainingTexts(
-        (*passage_pairs(taken.passages()), *learnt),
+        (*passage_pairs(chosen), *learnt),
+        (
+            *(text_for_embedding(*each) for each in chosen),
+            *(half for pair in learnt for half in pair),
+        ),
         {"documents": Pairs.of(filter(None, cut)), "accounts": Pairs.of(judged)},
     )
 

@@ -19,6 +19,12 @@ def test_a_passage_belongs_to_its_headings_and_its_halves_to_each_other():
     assert [*passage_pairs([((), "Short."), (("Kitchen",), " ")])] == []
 
 
+def test_texts_are_read_whole_as_they_are_embedded():
+    path, text = passages(1)[0]
+    made = training_texts([(path, text)], Pairs(("first",), ("second",)), most=5)
+    assert made.whole == (f"Kitchen > pho\n{text}", "first", "second")
+
+
 def test_a_tenth_is_held_out_and_never_trained_on():
     made = training_texts(passages(400), ACCOUNTS, most=1_000)
     held = made.held_out
