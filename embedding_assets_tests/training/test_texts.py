@@ -19,10 +19,12 @@ def test_a_passage_belongs_to_its_headings_and_its_halves_to_each_other():
     assert [*passage_pairs([((), "Short."), (("Kitchen",), " ")])] == []
 
 
-def test_texts_are_read_whole_as_they_are_embedded():
-    path, text = passages(1)[0]
-    made = training_texts([(path, text)], Pairs(("first",), ("second",)), most=5)
-    assert made.whole == (f"Kitchen > pho\n{text}", "first", "second")
+def test_passages_are_read_whole_as_they_are_embedded_and_accounts_by_halves():
+    made = training_texts(passages(30), ACCOUNTS, most=100)
+    learnt = {text for pair in made.pairs for text in pair}
+    embedded = {f"{' > '.join(path)}\n{text}" for path, text in passages(30) if text in learnt}
+    assert {*made.whole} - embedded == learnt & {*ACCOUNTS.queries, *ACCOUNTS.answers}
+    assert embedded < {*made.whole}
 
 
 def test_a_tenth_is_held_out_and_never_trained_on():
