@@ -4,6 +4,7 @@ Parquet files. It is replaced by rename, so that an open reader never blocks a r
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,7 +132,10 @@ def _empty_view(name: str, schema: pa.Schema) -> str:
     return f"CREATE VIEW warehouse.{identifier(name)} AS SELECT {columns} WHERE false"
 
 
+@cache
 def _empty_columns(schema: pa.Schema) -> list[str]:
+    """The columns of a table without rows; kept, since each asset that is written asks for those
+    of all that were never made."""
     with query_engine() as connection:
         connection.register("empty", schema.empty_table())
         described = connection.execute("DESCRIBE FROM empty").fetchall()
