@@ -6,6 +6,7 @@ from embedding_assets.defs.documents import doc_chunks
 from embedding_assets.defs.pictures import markdown_picture
 from embedding_assets.defs.records import cleaned_records
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.training.picture import curve
 
 
@@ -15,6 +16,7 @@ from embedding_assets.training.picture import curve
     deps=[doc_chunks, cleaned_records],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
+@retried
 def domain_model(workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
     """An embedding model made of the stored documents and account histories, without labels: the
     base of `training.base`, fine-tuned or distilled; unchanged texts give the one that is there.
