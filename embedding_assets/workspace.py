@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.alerts import Alert, Delivery, send
+from embedding_assets.apps.predictions import PREDICTION_SCHEMA
 from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
 from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.aside import aside
@@ -40,6 +41,7 @@ from embedding_assets.errors import (
 from embedding_assets.library import Library, index_folder
 from embedding_assets.memory import require_address_space
 from embedding_assets.quality.drift_table import DRIFT_SCHEMA
+from embedding_assets.quality.live import LIVE_SCHEMA
 from embedding_assets.quality.table import EVALUATION_SCHEMA
 from embedding_assets.records.blocked import Blocked, blocked_days
 from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
@@ -102,6 +104,8 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "search_evaluation": EVALUATION_SCHEMA,
     "search_queries": QUERY_SCHEMA,
     "embedding_drift": DRIFT_SCHEMA,
+    "model_performance": LIVE_SCHEMA,
+    "app_predictions": PREDICTION_SCHEMA,
     "app_catalogue": CATALOGUE_SCHEMA,
     "app_vectors": APP_VECTOR_SCHEMA,
     "app_performance": PERFORMANCE_SCHEMA,

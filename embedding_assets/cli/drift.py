@@ -1,6 +1,6 @@
-"""Is what comes in now like what came before?"""
+"""Is what comes in now like what came before, and do live models do as well as they did?"""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -18,12 +18,40 @@ def drift(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure now whether embeddings and scores have drifted, and show which groups moved."""
+    """Measure now whether embeddings and scores have drifted, which groups moved, and how live
+    models perform."""
     opened = workspace()
+    from embedding_assets.live import Live
     from embedding_assets.watch import Watch
 
     last: date | None = until.date() if until else None
-    show(Watch(opened, last).rows(), drift_text, as_json)
+    now = until.replace(hour=23, minute=59, tzinfo=UTC) if until else None
+    found = {"drift": Watch(opened, last).rows(), "performance": Live(opened, now).rows()}
+    show(found, _text, as_json)
+
+
+def _text(found: dict[str, list[dict[str, Any]]]) -> str:
+    return f"{drift_text(found['drift'])}\n\n{performance_text(found['performance'])}"
+
+
+def performance_text(rows: list[dict[str, Any]]) -> str:
+    """The newest day of each measure and model (LIVE_SCHEMA) for people."""
+    from embedding_assets.quality.live import newest
+
+    lines = []
+    for row in newest(rows):
+        name = f"{row['domain']}, {row['measure']}{', ' if row['model'] else ''}{row['model']}"
+        shares = [
+            "–" if row[key] is None else f"{row[key]:.2%}" for key in ("observed", "expected")
+        ]
+        said = f" ({row['reason']})" if row["reason"] else ""
+        lines.append(
+            f"{name}: {row['verdict']}{said}; on {row['day']} {shares[0]} of {row['trials']:,}, "
+            f"expected {shares[1]}"
+        )
+        if row["proposal"]:
+            lines.append(f"    proposed: {row['proposal']}")
+    return "\n".join(lines)
 
 
 def drift_text(rows: list[dict[str, Any]]) -> str:

@@ -1,16 +1,21 @@
-"""What is watched: whether embeddings and scores drift."""
+"""What is watched: whether embeddings and scores drift, and how live models perform."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from embedding_assets.alerts import Alert
+from embedding_assets.apps.predictions import PREDICTION_SCHEMA
 from embedding_assets.defs.pictures import markdown_picture
-from embedding_assets.defs.policy import quality_asset
+from embedding_assets.defs.policy import app_asset, quality_asset
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.live import Live
 from embedding_assets.quality.drift_picture import picture
 from embedding_assets.quality.drift_table import DRIFT_SCHEMA, history, newest
+from embedding_assets.quality.live import LIVE_SCHEMA
+from embedding_assets.quality.live import newest as newest_days
+from embedding_assets.quality.live_picture import picture as live_picture
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices
 from embedding_assets.watch import Watch
@@ -36,6 +41,45 @@ def _pictured(
         image = picture(rows, opened.settings.drift.level)
         shown = markdown_picture(image, "Drift over the windows, and the groups that moved")
         context.add_asset_metadata({"picture": shown, "verdicts": _verdicts(newest(table))})
+
+
+@app_asset(
+    PREDICTION_SCHEMA, deps=["app_catalogue", "app_vectors", "app_performance", "performance_model"]
+)
+def app_predictions(workspace: WorkspaceResource) -> Slices:
+    """The click rate that each new model of performance expects of each app, kept with the counts
+    of that moment, so that what comes later can be compared with it."""
+    return Slices(Live(workspace.open()).prediction_slices())
+
+
+@quality_asset(LIVE_SCHEMA, deps=[app_predictions])
+def model_performance(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Slice:
+    """What live models achieve by day and version: searches that found nothing, users who clicked,
+    click rates of apps against their predictions; each judged by the days before or by what was
+    expected. A measure without data has a row that says so."""
+    live = Live(workspace.open())
+    rows = live.rows()
+    shown = markdown_picture(live_picture(rows), "What was observed and expected by day")
+    context.add_asset_metadata({"picture": shown, "newest": _standings(newest_days(rows))})
+    return live.slice(rows)
+
+
+@dg.asset_check(asset=model_performance)
+def model_performance_not_worse(
+    model_performance: ParquetTable, workspace: WorkspaceResource
+) -> dg.AssetCheckResult:
+    """No live model does worse on its last day than before, or than it said, beyond what chance
+    explains over all looks; each that does is told of, with what to do."""
+    opened = workspace.open()
+    rows = newest_days(model_performance.read().to_pylist())
+    worse = [row for row in rows if row["verdict"] == "worse"]
+    for row in worse:
+        opened.alert(performance_alert(row))
+    return dg.AssetCheckResult(
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"newest": _standings(rows)},
+    )
 
 
 @dg.asset_check(asset=embedding_drift)
@@ -70,6 +114,29 @@ def drift_alert(row: dict[str, Any]) -> Alert:
     facts["window_end"] = str(row["window_end"])
     title = f"{row['domain'].capitalize()} drift: {row['measure']}"
     return Alert("drift", title, text, facts, "warning")
+
+
+def performance_alert(row: Mapping[str, Any]) -> Alert:
+    """What people are told of a model that does worse."""
+    text = (
+        f"{row['measure']} of {row['model']} on {row['day']}: {row['observed']:.2%} of "
+        f"{row['trials']:,}, expected {row['expected']:.2%} (p = {row['p_value']:.5f}). "
+        f"Proposed: {row['proposal']}"
+    )
+    names = ("domain", "measure", "model", "trials", "observed", "expected", "p_value", "proposal")
+    facts = {name: row[name] for name in names} | {"day": str(row["day"])}
+    title = f"{row['model']} does worse: {row['measure']}"
+    return Alert("model_performance", title, text, facts, "warning")
+
+
+def _standings(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    lines = ["|domain|measure|model|day|observed|expected|of|verdict|", f"|{'---|' * 8}"]
+    for row in rows:
+        shares = ["" if row[k] is None else f"{row[k]:.2%}" for k in ("observed", "expected")]
+        said = f"{row['verdict']}: {row['reason']}" if row["reason"] else row["verdict"]
+        values = (row["domain"], row["measure"], row["model"], row["day"], *shares, row["trials"])
+        lines.append(f"|{'|'.join(map(str, values))}|{said}|")
+    return dg.MetadataValue.md("\n".join(lines))
 
 
 def _verdicts(rows: list[dict[str, Any]]) -> dg.MarkdownMetadataValue:

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from embedding_assets.defs.drift import embedding_drift
+from embedding_assets.defs.drift import app_predictions, embedding_drift, model_performance
 
 drift_job = dg.define_asset_job(
     "drift",
-    selection=dg.AssetSelection.assets(embedding_drift),
+    selection=dg.AssetSelection.assets(embedding_drift, app_predictions, model_performance),
     description="Looks for drift of embeddings and scores, and how live models perform.",
 )
 

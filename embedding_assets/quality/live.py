@@ -1,0 +1,145 @@
+"""How live models perform: shares of successes by day, each day judged by the days before it.
+
+Searches of one day resemble each other, so that days differ more than chance alone among searches
+lets them. Each day is therefore judged with the spread that the days before it had among
+themselves (a quasi-binomial prediction interval; McCullagh and Nelder 1989, section 4.5), by
+Student's t for the number of those days.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+LIVE_CODE = "1"
+"""Changes whenever the same days would be judged otherwise."""
+FEWEST_DAYS, FEWEST_TRIALS = 5, 20
+"""Days before that a judgement needs, and trials on the day itself."""
+Worse: TypeAlias = Literal["up", "down"]
+Standing: TypeAlias = Literal["worse", "watch", "fine", "not judged"]
+
+LIVE_SCHEMA = pa.schema(
+    [
+        pa.field("domain", pa.string(), nullable=False),
+        pa.field("measure", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("day", pa.date32(), nullable=False),
+        pa.field("trials", pa.int64(), nullable=False),
+        pa.field("observed", pa.float64()),
+        pa.field("expected", pa.float64()),
+        pa.field("p_value", pa.float64()),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("proposal", pa.string()),
+    ]
+)
+"""One row per measure, model and day. trials: searches, users or impressions. observed: what came
+of them; expected: what was to be expected by the days before, or by the model's predictions."""
+
+
+@dataclass(frozen=True)
+class DayCount:
+    """What came of the trials of a day."""
+
+    day: date
+    trials: int
+    successes: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """The days of one measure of one model, in their order. worse: where it is bad to go."""
+
+    domain: str
+    measure: str
+    model: str
+    days: Sequence[DayCount]
+    worse: Worse
+    proposal: str | None = None
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often chance alone may call something worse: `level` for all looks within `days`.
+
+    reference: days before that a day is compared with.
+    """
+
+    level: float
+    days: int
+    reference: int
+
+    def standing(self, p_value: float | None) -> Standing:
+        """What a p-value says (Bonferroni over the looks)."""
+        if p_value is None:
+            return "not judged"
+        if p_value <= self.level / self.days:
+            return "worse"
+        return "watch" if p_value <= self.level else "fine"
+
+
+def judged(series: Series, looks: Looks) -> list[dict[str, Any]]:
+    """A row (LIVE_SCHEMA) for each day that had trials."""
+    found = []
+    for place, now in enumerate(series.days):
+        if not now.trials:
+            continue
+        since = now.day - timedelta(days=looks.reference)
+        before = [each for each in series.days[:place] if each.trials and each.day >= since]
+        expected, p_value, reason = _compared(before, now, series.worse)
+        standing = looks.standing(p_value)
+        found.append(
+            {
+                "domain": series.domain, "measure": series.measure, "model": series.model,
+                "day": now.day, "trials": now.trials, "observed": now.successes / now.trials,
+                "expected": expected, "p_value": p_value, "verdict": standing, "reason": reason,
+                "proposal": series.proposal if standing == "worse" else None,
+            }
+        )  # fmt: skip
+    return found
+
+
+def nothing(domain: str, measure: str, reason: str, day: date) -> dict[str, Any]:
+    """The row (LIVE_SCHEMA) of a measure without data."""
+    row: dict[str, Any] = dict.fromkeys(LIVE_SCHEMA.names)
+    return row | {
+        "domain": domain, "measure": measure, "model": "", "day": day, "trials": 0,
+        "verdict": "not judged", "reason": reason,
+    }  # fmt: skip
+
+
+def _compared(
+    before: Sequence[DayCount], now: DayCount, worse: Worse
+) -> tuple[float | None, float | None, str | None]:
+    """What was to be expected, the one-sided p-value, and why there is none."""
+    from scipy.stats import t
+
+    trials = np.array([each.trials for each in before], dtype=np.float64)
+    successes = np.array([each.successes for each in before], dtype=np.float64)
+    total = float(trials.sum())
+    expected = float(successes.sum() / total) if total else None
+    if len(before) < FEWEST_DAYS or now.trials < FEWEST_TRIALS or expected is None:
+        return expected, None, (
+            f"too few to judge: {len(before)} days before and {now.trials} trials, of at least "
+            f"{FEWEST_DAYS} and {FEWEST_TRIALS}"
+        )  # fmt: skip
+    # One success more and less than seen, so that a rate of 0 or 1 has a spread as well.
+    rate = (float(successes.sum()) + 1.0) / (total + 2.0)
+    unit = rate * (1.0 - rate)
+    residuals = np.square(successes - trials * expected) / (trials * unit)
+    spread = max(1.0, float(residuals.sum()) / (len(before) - 1))
+    error = float(np.sqrt(spread * unit * (1.0 / now.trials + 1.0 / total)))
+    gap = now.successes / now.trials - expected
+    score = (gap if worse == "up" else -gap) / error
+    return expected, float(t.sf(score, len(before) - 1)), None
+
+
+def newest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The last row of each measure and model."""
+    last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["day"]):
+        last[row["domain"], row["measure"], row["model"]] = row
+    return [*last.values()]
