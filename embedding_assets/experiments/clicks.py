@@ -55,7 +55,7 @@ def _days(engine: Engine, stored: Stored, now: datetime, first: date) -> Iterato
                 outcomes.c.metric == number,
                 outcomes.c.value > 0,
                 outcomes.c.at >= exposures.c.first_at,
-                outcomes.c.at <= exposures.c.first_at + window,
+                outcomes.c.at < exposures.c.first_at + window,
             )
         )
         query = (

@@ -2,8 +2,8 @@
 
 Searches of one day resemble each other, so that days differ more than chance alone among searches
 lets them. Each day is therefore judged with the spread that the days before it had among
-themselves (a quasi-binomial prediction interval; McCullagh and Nelder 1989, section 4.5), by
-Student's t for the number of those days.
+themselves, beside that of its own searches: a prediction interval by Student's t on the angular
+scale, on which shares near 0 spread evenly (Anscombe 1948, Biometrika 35).
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,24 +117,27 @@ def _compared(
     """What was to be expected, the one-sided p-value, and why there is none."""
     from scipy.stats import t
 
-    trials = np.array([each.trials for each in before], dtype=np.float64)
-    successes = np.array([each.successes for each in before], dtype=np.float64)
-    total = float(trials.sum())
-    expected = float(successes.sum() / total) if total else None
-    if len(before) < FEWEST_DAYS or now.trials < FEWEST_TRIALS or expected is None:
+    judging = [each for each in before if each.trials >= FEWEST_TRIALS]
+    total = sum(each.trials for each in before)
+    expected = sum(each.successes for each in before) / total if total else None
+    if len(judging) < FEWEST_DAYS or now.trials < FEWEST_TRIALS:
         return expected, None, (
-            f"too few to judge: {len(before)} days before and {now.trials} trials, of at least "
-            f"{FEWEST_DAYS} and {FEWEST_TRIALS}"
+            f"too few to judge: {len(judging)} days before with {FEWEST_TRIALS} trials or more, of "
+            f"at least {FEWEST_DAYS}, and {now.trials} trials on the day"
         )  # fmt: skip
-    # One success more and less than seen, so that a rate of 0 or 1 has a spread as well.
-    rate = (float(successes.sum()) + 1.0) / (total + 2.0)
-    unit = rate * (1.0 - rate)
-    residuals = np.square(successes - trials * expected) / (trials * unit)
-    spread = max(1.0, float(residuals.sum()) / (len(before) - 1))
-    error = float(np.sqrt(spread * unit * (1.0 / now.trials + 1.0 / total)))
-    gap = now.successes / now.trials - expected
-    score = (gap if worse == "up" else -gap) / error
-    return expected, float(t.sf(score, len(before) - 1)), None
+    angles, chance = np.array([_angle(each) for each in judging]).T
+    count = len(judging)
+    between = max(0.0, float(angles.var(ddof=1) - chance.mean()))
+    angle, own = _angle(now)
+    error = np.sqrt(between + own + (between + chance.mean()) / count)
+    score = (angle - angles.mean()) / error
+    return expected, float(t.sf(score if worse == "up" else -score, count - 1)), None
+
+
+def _angle(day: DayCount) -> tuple[float, float]:
+    """The share on the angular scale, and its variance by chance there."""
+    share = (day.successes + 3 / 8) / (day.trials + 3 / 4)
+    return float(np.arcsin(np.sqrt(share))), 1 / (4 * day.trials + 2)
 
 
 def newest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
