@@ -272,12 +272,15 @@ class ServiceSettings(Group):
 class DriftSettings(Group):
     """When vectors and scores count as drifted, and what is kept of searches to see it."""
 
-    days: int = Field(7, ge=1, le=366, description="Days of the window that is judged.")
+    days: int = Field(7, ge=1, le=31, description="Days of the window that is judged.")
     reference_days: int = Field(
         90, ge=1, le=3660, description="Days before the window that it is compared with."
     )
     level: float = Field(
-        0.05, gt=0, lt=1, description="How often chance alone may raise an alert, in each window."
+        0.05,
+        ge=0.01,
+        lt=1,
+        description="How often chance alone may raise an alert, in each window.",
     )
     most_units: int = Field(
         2_000, ge=50, le=5_000, description="Documents, accounts or queries that are compared."

@@ -102,12 +102,13 @@ class Watch:
         ]
         columns = ["doc_id", "probability"]
 
-        def take() -> ScoreDrift:
+        def take(permutations: int) -> ScoreDrift:
             named = [[key for key, footer in side.items() if footer.rows] for side in sides]
             rows = [
                 table.dataset(keys).to_table(columns=columns) if keys else None for keys in named
             ]
-            return measure_score_drift(*(_scores(each, *columns) for each in rows))
+            scores = (_scores(each, *columns) for each in rows)
+            return measure_score_drift(*scores, permutations=permutations)
 
         again = _materialize("document_classifier,doc_categories")
         digest = digest_of("doc_categories", [*map(_digests, sides)])
@@ -123,7 +124,12 @@ class Watch:
         compared = partial(self._asked, digest, fingerprint)
         proposals = Proposals(_EXPERIMENT, _materialize("document_index"))
         vectors = Look(
-            "queries", "vectors", digest, lambda: compared().drift(), fingerprint, proposals
+            "queries",
+            "vectors",
+            digest,
+            lambda count: compared().drift(count),
+            fingerprint,
+            proposals,
         )
         scores = [
             Look(
@@ -149,14 +155,15 @@ class Watch:
             foreign.append(len(rows) - len(own))
         return Compared(digest, lambda: (samples[0], samples[1]), (foreign[0], foreign[1]))
 
-    def _top_scores(self, fingerprint: str, mode: str) -> ScoreDrift:
+    def _top_scores(self, fingerprint: str, mode: str, permutations: int) -> ScoreDrift:
         table, most = self._workspace.table(QUERIES), self._settings.most_units
         where = {"mode": mode, "fingerprint": fingerprint}
         columns = ("key", "top_score")
         found = [
             read_queries(table, *s, most, columns=columns, where=where) for s in self.span.sides
         ]
-        return measure_score_drift(*(_scores(rows, *columns) for rows in found))
+        scores = (_scores(rows, *columns) for rows in found)
+        return measure_score_drift(*scores, permutations=permutations)
 
     def _apps(self) -> list[Look]:
         catalogue = self._workspace.catalogue
@@ -171,12 +178,12 @@ class Watch:
         versions = [*self._workspace.catalogue.versions]
         again = _materialize("group:apps", f"--partition-range {versions[0]}...{versions[-1]} ")
 
-        def take() -> Drift:
+        def take(permutations: int) -> Drift:
             rows = self._workspace.table("app_vectors").read(version)
             days = self._sightings(version, footer, rows)
             ids, vectors = rows["app_id"].to_pylist(), matrix(rows["vector"])
             samples = [_apps_on(ids, vectors, days, side) for side in self.span.open_sides]
-            return Compared(footer.digest, lambda: (samples[0], samples[1])).drift()
+            return Compared(footer.digest, lambda: (samples[0], samples[1])).drift(permutations)
 
         proposals = Proposals(again)
         return Look("apps", f"vectors, {version}", footer.digest, take, version, proposals)
@@ -198,7 +205,7 @@ def _vectors(domain: str, compared: Compared, fingerprint: str, proposals: Propo
 def _nothing(domain: str, reason: str = "") -> Look:
     """The measure of a domain of which nothing is stored: a row that says so."""
     found = Drift(None, None, (), 0, 0, 0, reason or "no data in the window")
-    return Look(domain, "vectors", digest_of(domain, reason), lambda: found)
+    return Look(domain, "vectors", digest_of(domain, reason), lambda _: found)
 
 
 def _scores(rows: pa.Table | None, unit: str, value: str) -> Scores:

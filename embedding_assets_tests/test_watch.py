@@ -7,7 +7,14 @@ import pytest
 from embedding_assets.apps.slices import APP_VECTOR_SCHEMA
 from embedding_assets.documents.inventory import DocumentEntry, DocumentInventory
 from embedding_assets.documents.slices import vector_schema
-from embedding_assets.quality.drift_table import DRIFT_SCHEMA, history, newest, without_unit
+from embedding_assets.quality.drift_table import (
+    DRIFT_SCHEMA,
+    exchanges,
+    history,
+    newest,
+    verdict,
+    without_unit,
+)
 from embedding_assets.records.embed import embedding_schema
 from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
 from embedding_assets.settings import Settings
@@ -219,3 +226,10 @@ def test_a_forgotten_document_is_in_no_row(workspace):
     assert without_unit(table, "documents", named) == 1
     assert history(table, "documents")[0]["groups"] == []
     assert history(table, "documents")[0]["verdict"] == "drift"
+
+
+def test_a_drift_can_be_called_one_whatever_the_settings():
+    for level, days in ((0.05, 1), (0.05, 31), (0.01, 31)):
+        smallest = 1 / (exchanges(level, days) + 1)
+        assert verdict(smallest, level, days) == "drift"
+    assert [verdict(p, 0.05, 7) for p in (0.05, 0.06, None)] == ["watch", "stable", "not judged"]

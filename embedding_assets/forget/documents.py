@@ -16,6 +16,7 @@ from embedding_assets.forget.staged import forgetting, sweep_staged
 from embedding_assets.forget.used import chunk_texts, indexed_texts, texts_in_use
 from embedding_assets.forget.vectors import DoomedVectors
 from embedding_assets.ingest import ingested_file
+from embedding_assets.quality.drift_table import without_unit
 from embedding_assets.search.build import (
     IndexOptions,
     build_without_forgotten,
@@ -113,6 +114,8 @@ class _Found:
         for name in _PARTITIONED:
             removed = int(self.library.table(name).remove(self.doc_id))
             yield Step(name, "partitions removed", removed)
+        if cleared := without_unit(self.library.table("embedding_drift"), "documents", self.doc_id):
+            yield Step("embedding_drift", "rows cleared of what they name", cleared)
         yield Step("document_files", "rows removed", self._out_of_inventory())
         yield Step("ingested", "files removed", self._remove_ingested())
         used = texts_in_use(self.workspace)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from math import ceil
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from embedding_assets.quality.drift import Drift, MovedGroup
+from embedding_assets.quality.drift import PERMUTATIONS, Drift, MovedGroup
 from embedding_assets.quality.drift_scores import ScoreDrift
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, digest_of
@@ -99,14 +100,14 @@ NO_PROPOSALS = Proposals()
 class Look:
     """One measure of a domain, not yet taken.
 
-    digest: of all that decides its result. take: gives the result. fingerprint: of the model whose
-    vectors are compared, None where none is.
+    digest: of all that decides its result. take: gives the result by so many exchanges.
+    fingerprint: of the model whose vectors are compared, None where none is.
     """
 
     domain: str
     measure: str
     digest: str
-    take: Callable[[], Drift | ScoreDrift]
+    take: Callable[[int], Drift | ScoreDrift]
     fingerprint: str | None = None
     proposals: Proposals = NO_PROPOSALS
 
@@ -122,9 +123,14 @@ def verdict(p_value: float | None, level: float, days: int) -> Verdict:
     return "watch" if p_value <= level else "stable"
 
 
+def exchanges(level: float, days: int) -> int:
+    """How many exchanges it takes for a p-value that can be called a drift."""
+    return max(PERMUTATIONS, ceil(2 * days / level) - 1)
+
+
 def taken(look: Look, span: Span, level: float) -> dict[str, Any]:
     """A row (DRIFT_SCHEMA): the result of a measure."""
-    found = look.take()
+    found = look.take(exchanges(level, span.days))
     judged = verdict(found.p_value, level, span.days)
     is_foreign = (found.reason or "").startswith(OTHER_MODEL)
     proposal = look.proposals.drifted if judged == "drift" else None

@@ -1,0 +1,92 @@
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from embedding_assets.definitions import defs
+from embedding_assets.defs.drift import drift_alert, performance_alert
+from embedding_assets.defs.drift_automation import daily_drift, drift_job
+from embedding_assets.defs.resources import configured_workspace
+from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
+from embedding_assets.workspace import Workspace
+
+JOB = dg.Definitions(
+    assets=defs.assets, asset_checks=defs.asset_checks, jobs=[drift_job], resources=defs.resources
+).resolve_job_def("drift")
+
+
+@pytest.fixture
+def alerts(monkeypatch):
+    """What people are told."""
+    told = []
+    monkeypatch.setattr(Workspace, "alert", lambda _, alert: told.append(alert) or ())
+    return told
+
+
+def ask(workspace, days_ago, topic):
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    log = QueryLog(workspace.table(QUERIES), clock=at.timestamp)
+    chance = np.random.default_rng(days_ago)
+    for _ in range(60):
+        vector = (np.eye(8)[topic] + chance.normal(0, 0.2, 8)).astype(np.float32)
+        log.note(Asked("hybrid", 3, 0.5, "m v1", workspace.fingerprint, "i", vector))
+    log.flush()
+
+
+def checks(done):
+    return {each.check_name: each for each in done.get_asset_check_evaluations()}
+
+
+def test_a_run_without_data_says_so_and_warns_of_nothing(inside, instance, alerts):
+    done = JOB.execute_in_process(instance=instance)
+    assert done.success
+    workspace = configured_workspace()
+    rows = workspace.table("embedding_drift").dataset().to_table().to_pylist()
+    assert {row["verdict"] for row in rows} == {"not judged"}
+    found = checks(done)
+    assert found["embedding_drift_stable"].passed
+    assert found["model_performance_not_worse"].passed
+    assert alerts == []
+
+
+def test_drift_warns_tells_and_proposes_once_more_with_a_picture(inside, instance, alerts):
+    workspace = configured_workspace()
+    workspace.switch_model()
+    ask(workspace, 20, topic=0)
+    ask(workspace, 1, topic=3)
+    done = JOB.execute_in_process(instance=instance)
+    assert done.success
+    check = checks(done)["embedding_drift_stable"]
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    [alert] = alerts
+    assert alert.title == "Queries drift: vectors"
+    assert "experiment create" in alert.text
+    [event] = [
+        e for e in done.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey("embedding_drift")
+    ]  # fmt: skip
+    metadata = event.materialization.metadata
+    assert "data:image/png;base64" in metadata["picture"].value
+
+
+def test_it_is_looked_for_each_night():
+    assert daily_drift.cron_schedule == "30 4 * * *"
+    assert daily_drift.job_name == drift_job.name
+
+
+def test_alerts_have_figures_and_a_proposal():
+    row = {
+        "domain": "documents", "measure": "vectors", "window_start": "2026-03-25",
+        "window_end": "2026-03-31", "window": 1_000, "reference": 2_000, "effect": 0.1,
+        "p_value": 0.001, "proposal": "do this", "groups": [{"texts": ["secret"]}],
+    }  # fmt: skip
+    alert = drift_alert(row)
+    assert "do this" in alert.text and "10.0%" in alert.text
+    assert "secret" not in str(alert)
+    worse = {
+        "domain": "search", "measure": "empty results", "model": "m v1", "day": "2026-03-31",
+        "trials": 100, "observed": 0.2, "expected": 0.02, "p_value": 0.001, "proposal": "go back",
+    }  # fmt: skip
+    assert "20.00% of 100, expected 2.00%" in performance_alert(worse).text
