@@ -240,6 +240,8 @@ def _kernel(points: Vectors, starts: npt.NDArray[np.int64], chance: np.random.Ge
         kernel -= squares
         np.exp(np.minimum(kernel, 0.0, out=kernel), out=kernel)
         whole[first:last] = _means(kernel, starts[first:last] - part.start)
+    if len(starts) == len(points):
+        return whole
     return np.ascontiguousarray(_means(whole.T, starts).T)
 
 

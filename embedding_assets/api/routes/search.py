@@ -173,7 +173,7 @@ def _note(
         model=f"{model.name} v{model.version}",
         fingerprint=model.fingerprint,
         index=found.manifest.version,
-        vector=None if vectors is None else vectors.vectors[0],
+        vector=None if vectors is None else vectors.vectors[0].copy(),
         text=query,
     )
     log.note(asked)
