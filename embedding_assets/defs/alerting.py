@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS = 3_600
 """A check may be run by itself this much later than its asset before it counts as missing."""
-_SELF_TOLD = ("embedding_drift:",)
+_SELF_TOLD = ("embedding_drift:", "model_performance:")
 """Checks that tell of what they find by themselves, with a proposal."""
 _MOST_NAMED = 20
 _MOST_WORDS = 300
