@@ -58,16 +58,16 @@ class Catalogue:
     @property
     def snapshots(self) -> Snapshots:
         """The versions of the app index."""
-        folder = app_index_folder(self._workspace.data_dir)
+        folder = app_index_folder(self._workspace.seat_dir)
         return Snapshots(folder, self._workspace.settings.storage.lock_timeout_seconds)
 
     @cached_property
     def service(self) -> "SimilarityService":
         """Similar apps and predictions from the current version of the index; new apps are read by
-        the configured model, loaded with the first that needs it."""
+        the model that the index was built with, loaded with the first that needs it."""
         from embedding_assets.apps.service import SimilarityService
 
-        return SimilarityService(self.snapshots, lambda: self._workspace.encoder)
+        return SimilarityService(self.snapshots, self._workspace.encoder_of)
 
     def signature(self) -> str:
         """Changes whenever a file appears, changes or goes; no file is read for it."""
@@ -205,9 +205,9 @@ class Catalogue:
         return self.files.all(self.versions)
 
 
-def app_index_folder(data_dir: Path) -> Path:
-    """Where the versions of the app index are."""
-    return data_dir / "indexes" / "apps"
+def app_index_folder(folder: Path) -> Path:
+    """Where the versions of a model's app index are, below its seat's folder."""
+    return folder / "indexes" / "apps"
 
 
 def _best(figures: dict[str, dict[str, float]]) -> str | None:

@@ -40,7 +40,7 @@ def ingest_document(doc_id: str) -> list[IngestedText]:
     OutputError subclasses, NotFoundError when the pair was forgotten.
     """
     settings = load_settings()
-    ingestion = _ingested(doc_id, settings, settings.model.name)
+    ingestion = _ingested(doc_id, settings, _served_model(settings))
     write_ingested(ingestion, ingested_file(doc_id, settings))
     return ingestion.to_dicts()
 
@@ -53,7 +53,7 @@ def ingest_to_file(
     Raises what `ingest_document` raises.
     """
     output = target or ingested_file(doc_id, settings)
-    ingestion = _ingested(doc_id, settings, model or settings.model.name)
+    ingestion = _ingested(doc_id, settings, model or _served_model(settings))
     write_ingested(ingestion, output)
     return IngestReport(
         doc_id=doc_id,
@@ -71,14 +71,20 @@ def _ingested(doc_id: str, settings: Settings, model: str) -> Ingestion:
     return ingest_pair(Path(settings.documents.source).expanduser(), doc_id, _encoder(model))
 
 
+def _served_model(settings: Settings) -> str:
+    from embedding_assets.workspace import seated
+
+    return seated(settings).model.name
+
+
 def _require_remembered(doc_id: str, settings: Settings) -> None:
     """Raises NotFoundError for a pair that was forgotten."""
     from embedding_assets.documents.folder import encoded_id
-    from embedding_assets.library import index_folder
-    from embedding_assets.search.snapshots import Snapshots
+    from embedding_assets.library import tombstones_file
+    from embedding_assets.search.snapshots import Tombstones
 
-    folder = index_folder(settings.data_dir.expanduser())
-    if encoded_id(doc_id) in Snapshots(folder).tombstones.ids():
+    file = tombstones_file(settings.data_dir.expanduser())
+    if encoded_id(doc_id) in Tombstones(file).ids():
         raise NotFoundError(
             f"The document {doc_id!r} was forgotten.",
             "Files with another name are another document.",

@@ -136,18 +136,25 @@ class Library:
 
     @cached_property
     def search(self) -> "DocumentSearch":
-        """Search in the current version of the index, by the configured model."""
+        """Search in the current version of the index, by the model that made it."""
         from embedding_assets.search.documents import DocumentSearch
 
-        return DocumentSearch(self.snapshots, lambda _: self._workspace.encoder)
+        return DocumentSearch(
+            self.snapshots,
+            lambda manifest: self._workspace.encoder_of(manifest.model.fingerprint),
+        )
 
     @property
     def snapshots(self) -> "Snapshots":
         """The versions of the document index."""
         from embedding_assets.search.snapshots import Snapshots
 
-        folder = index_folder(self._workspace.data_dir)
-        return Snapshots(folder, self._workspace.settings.storage.lock_timeout_seconds)
+        workspace = self._workspace
+        return Snapshots(
+            index_folder(workspace.seat_dir),
+            workspace.settings.storage.lock_timeout_seconds,
+            tombstones_file(workspace.data_dir),
+        )
 
     def build_index(self) -> "BuiltIndex":
         """Serve an index of exactly what is stored of the documents that the folder has."""
@@ -289,9 +296,14 @@ _WHY = (
 )
 
 
-def index_folder(data_dir: Path) -> Path:
-    """Where the versions of the document index are, and the list of forgotten documents."""
-    return data_dir / "index" / "documents"
+def index_folder(folder: Path) -> Path:
+    """Where the versions of a model's document index are, below its seat's folder."""
+    return folder / "index" / "documents"
+
+
+def tombstones_file(data_dir: Path) -> Path:
+    """The list of forgotten documents, which holds for the indexes of all models."""
+    return index_folder(data_dir) / "tombstones.json"
 
 
 def parse_file(path: Path, settings: Settings, password: str | None = None) -> Document:

@@ -21,6 +21,7 @@ from embedding_assets.storage.lock import locked
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.entities.model_registry import RegisteredModel
 
 FINGERPRINT = "fingerprint"
 _AWAY = {
@@ -151,6 +152,68 @@ class Registry:
             known = self.version_of(trained.name, trained.digest)
             return known or self._register_trained(trained, experiment)
 
+    def reach(self) -> None:
+        """Raises RegistryError when the store cannot be reached."""
+        with self._named_errors():
+            self.client.search_registered_models(max_results=1)
+
+    def aliased(self, alias: str) -> list[ModelVersion]:
+        """The versions of all models that carry an alias; one that was not registered by this
+        project has an empty fingerprint."""
+        found = []
+        with self._named_errors():
+            for model in self._models():
+                if alias in model.aliases:
+                    found.append(self.client.get_model_version(model.name, model.aliases[alias]))
+        return [_version(each) for each in found]
+
+    def give_alias(self, alias: str, version: ModelVersion | None) -> bool:
+        """Let a version alone carry an alias, or none; whether anything had to be changed."""
+        changed = False
+        with self._named_errors():
+            for model in self._models():
+                held = model.aliases.get(alias)
+                if held is not None and (version is None or model.name != version.name):
+                    self.client.delete_registered_model_alias(model.name, alias)
+                    changed = True
+                elif version and model.name == version.name and str(held) != version.version:
+                    self.client.set_registered_model_alias(model.name, alias, version.version)
+                    changed = True
+        return changed
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Tell more of a version."""
+        with self._named_errors():
+            for name, value in tags.items():
+                self.client.set_model_version_tag(version.name, version.version, name, value)
+
+    def fetch(self, name: str, version: str, target: Path) -> Path:
+        """The Sentence Transformers folder of a registered version, copied below `target` unless
+        it is there.
+
+        Raises RegistryError when there is no such version, or it holds no such folder.
+        """
+        if not target.exists():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.tracking_uri)
+            mlflow.set_registry_uri(self.tracking_uri)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetched-") as work:
+                with self._named_errors():
+                    found = mlflow.artifacts.download_artifacts(
+                        f"models:/{name}/{version}", dst_path=str(Path(work) / "model")
+                    )
+                os.rename(found, target)
+        modules = sorted(target.rglob("modules.json"), key=lambda path: len(path.parts))
+        if not modules:
+            raise RegistryError(
+                f"Version {version} of {name} in {self.tracking_uri} holds no Sentence "
+                "Transformers model.",
+                "Register one with mlflow.sentence_transformers, or stage a folder.",
+            )
+        return modules[0].parent
+
     @contextmanager
     def vector_run(
         self, asset: str, model: ModelVersion, settings: Mapping[str, Any], tags: Mapping[str, str]
@@ -256,6 +319,15 @@ class Registry:
                 staged.write_bytes(content)
             self.client.log_artifact(run_id, str(staged), folder or None)
 
+    def _models(self) -> "Iterator[RegisteredModel]":
+        token: str | None = None
+        while True:
+            page = self.client.search_registered_models(page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
     def _close_killed_runs(self) -> None:
         here = _process("")
         for run in self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
@@ -311,4 +383,4 @@ def _process(pid: int | str) -> str:
 
 
 def _version(found: "MlflowVersion") -> ModelVersion:
-    return ModelVersion(found.name, str(found.version), found.tags[FINGERPRINT])
+    return ModelVersion(found.name, str(found.version), found.tags.get(FINGERPRINT, ""))

@@ -2,9 +2,11 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,7 @@ from embedding_assets.errors import (
     NotFoundError,
     SettingsError,
 )
-from embedding_assets.library import Library, index_folder
+from embedding_assets.library import Library, tombstones_file
 from embedding_assets.memory import require_address_space
 from embedding_assets.quality.drift_table import DRIFT_SCHEMA
 from embedding_assets.quality.live import LIVE_SCHEMA
@@ -61,6 +63,7 @@ from embedding_assets.records.plan import (
 from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
+from embedding_assets.release.seats import Seat, Seats, SeatsFile, SeatsState
 from embedding_assets.search.exact import nearest
 from embedding_assets.search.query_log import QUERY_SCHEMA
 from embedding_assets.search.similar import (
@@ -86,6 +89,12 @@ if TYPE_CHECKING:
 DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
 ACCOUNT_ASSETS = (*DAY_ASSETS, "latest_account_embeddings", "item_embeddings")
 """Parquet assets that hold, or count, what accounts did."""
+
+MODEL_ASSETS = (
+    "doc_chunks", "doc_vectors", "document_classifier", "doc_categories", "account_embeddings",
+    "latest_account_embeddings", "item_embeddings", "similar_accounts", "similar_items",
+)  # fmt: skip
+"""Assets that depend on the embedding model: each seat has its own."""
 
 _EMPTY_DIMENSION = 1
 PARQUET_ASSETS: dict[str, pa.Schema] = {
@@ -123,13 +132,20 @@ DUCKDB_ASSETS: dict[str, pa.Schema] = {
 
 
 class Workspace:
-    """What the settings name, opened when it is first used."""
+    """What the settings name, opened when it is first used, with the tables of one model.
 
-    def __init__(self, settings: Settings) -> None:
+    seat: which model's tables, the champion's by default. settings: those given, with the name and
+    the precision of that model.
+    """
+
+    def __init__(self, settings: Settings, seat: Seat | None = None) -> None:
         self.data_dir = settings.data_dir.expanduser()
-        self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        self._given = settings.model_copy(update={"data_dir": self.data_dir})
+        self.seats_file = SeatsFile(self.data_dir, settings.storage.lock_timeout_seconds)
+        self.seat = seat or self.seats.champion
+        self.settings = _seated(self._given, self.seat)
         self.forgotten_accounts = Tombstones(self.data_dir / "forgotten" / "accounts.json")
-        forgotten_documents = Tombstones(index_folder(self.data_dir) / "tombstones.json")
+        forgotten_documents = Tombstones(tombstones_file(self.data_dir))
         self._accounts = Guard(self.forgotten_accounts, without_accounts)
         self._documents = Guard(forgotten_documents, without_documents, by_key=True)
         self.days = RecordDays(
@@ -150,24 +166,47 @@ class Workspace:
         return self
 
     @property
-    def assets_dir(self) -> Path:
-        """Where the Parquet files of the assets are."""
-        return self.data_dir / "assets"
+    def seats(self) -> Seats:
+        """Which model serves, which one is tried and which can be gone back to, as it is now."""
+        return self.seats_file.read(_first_seat(self._given))
+
+    def at(self, seat: Seat) -> "Workspace":
+        """The same data folder with the tables of another model."""
+        return self if seat == self.seat else workspace_at(self._given, seat)
+
+    @property
+    def others(self) -> "list[Workspace]":
+        """The tables of every other model of which something may be stored."""
+        return [self.at(seat) for seat in self.seats.all if seat != self.seat]
+
+    @property
+    def seat_dir(self) -> Path:
+        """Where all that depends on the model is."""
+        return self.data_dir / self.seat.folder
+
+    def assets_dir(self, asset: str) -> Path:
+        """Where the Parquet files of an asset are."""
+        own = self.seat_dir if asset in MODEL_ASSETS else self.data_dir
+        return own / "assets" / asset
 
     def table(self, asset: str) -> ParquetTable:
         """The Parquet files of an asset; what was forgotten cannot be written to them."""
         guard = self._accounts if asset in ACCOUNT_ASSETS else OPEN
         if asset in (*DOCUMENT_ASSETS, "document_files", "quarantined_documents"):
             guard = self._documents
-        return ParquetTable.at(self.assets_dir / asset, guard)
+        return ParquetTable.at(self.assets_dir(asset), guard)
 
     @cached_property
     def tables(self) -> DuckTables:
         """The assets kept in DuckDB, as writers see them."""
-        storage = self.settings.storage
-        return DuckTables.below(
+        storage, seat = self.settings.storage, self.seat
+        tables = DuckTables.below(
             self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb, self._accounts
         )
+        if not seat.folder:
+            return tables
+        own = set(MODEL_ASSETS) & DUCKDB_ASSETS.keys()
+        return replace(tables, stored_as={name: f"{name}@{Path(seat.folder).name}" for name in own})
 
     def table_rows(self, asset: str) -> pa.Table:
         """All rows of an asset kept in DuckDB as last published, without waiting for a writer;
@@ -181,7 +220,10 @@ class Workspace:
     def warehouse(self) -> Warehouse:
         """The file that shows every asset to readers."""
         path = self.data_dir / "warehouse.duckdb"
-        return Warehouse(path, self.assets_dir, self.tables, {**PARQUET_ASSETS}, {**DUCKDB_ASSETS})
+        folders = {
+            asset: (self.assets_dir(asset), schema) for asset, schema in PARQUET_ASSETS.items()
+        }
+        return Warehouse(path, self.tables, folders, {**DUCKDB_ASSETS})
 
     @cached_property
     def registry(self) -> Registry:
@@ -372,7 +414,7 @@ class Workspace:
 
     @cached_property
     def model(self) -> ModelFiles:
-        """The configured model's files, checked. Raises ModelLoadError, ModelDamagedError."""
+        """The model's files, checked. Raises ModelLoadError, ModelDamagedError."""
         model = resolve_model(self.settings.model.name, self.models_dir)
         require_unchanged(model, self.models_dir)
         return model
@@ -406,6 +448,22 @@ class Workspace:
         remember(self.model, self.models_dir)
         return encoder
 
+    def encoder_of(self, fingerprint: str) -> Encoder:
+        """The encoder of any model that has a seat here, loaded once per process.
+
+        Raises ModelChangedError when none has that fingerprint.
+        """
+        if fingerprint == self.fingerprint:
+            return self.encoder
+        for seat in self.seats.all:
+            if seat.fingerprint == fingerprint:
+                return self.at(seat).encoder
+        raise ModelChangedError(
+            f"No model with the fingerprint {fingerprint[:12]} is known in {self.data_dir}; "
+            f"{self.settings.model.name} has {self.fingerprint[:12]}.",
+            "Build what was made by it again: run `embedding-assets documents sync`.",
+        )
+
     @cached_property
     def vectors(self) -> VectorStore:
         """Every vector that the configured model ever computed here."""
@@ -423,23 +481,30 @@ class Workspace:
         )
 
     def require_live_model(self) -> None:
-        """Make the configured model the live one of an empty store, or check that it is.
+        """Make the model the one of its empty seat, or check that it is.
 
-        Raises ModelChangedError.
+        Raises ModelChangedError when its tables are another model's, or when the settings name a
+        model that was never staged.
         """
-        live = self.live_model()
+        live, seats = self.live_model(), self.seats
+        name = self.settings.model.name
+        wanted = self._given.model.name
         if live is None:
             self.switch_model()
         elif live["fingerprint"] != self.fingerprint:
             raise ModelChangedError(
                 f"The embeddings in {self.data_dir} were made by {live['name']} "
                 f"(dimension {live['dimension']}, {live['precision']}, fingerprint "
-                f"{live['fingerprint'][:12]}); the settings name {self.settings.model.name} "
+                f"{live['fingerprint'][:12]}); the settings name {name} "
                 f"(dimension {self.model.dimension}, {self.precision.precision}, fingerprint "
                 f"{self.fingerprint[:12]}).",
-                "Set the model back; or stage the new one beside it with its own "
-                "EMBEDDING_ASSETS_DATA_DIR; or run `embedding-assets model switch`, after which "
-                "every day counts as stale and is embedded anew.",
+                _STAGE_IT.format(live["name"], name),
+            )
+        if self.seat == seats.champion and wanted not in (seats.configured, name):
+            raise ModelChangedError(
+                f"The settings name {wanted}, but {name} serves in {self.data_dir} since "
+                f"{seats.since}.",
+                _STAGE_IT.format(name, wanted),
             )
 
     def switch_model(self) -> None:
@@ -460,7 +525,7 @@ class Workspace:
 
     @property
     def _live_path(self) -> Path:
-        return self.models_dir / "live.json"
+        return (self.seat_dir if self.seat.folder else self.models_dir) / "live.json"
 
     def model_details(self) -> dict[str, str]:
         """All that decides the configured model's vectors, in words."""
@@ -475,7 +540,48 @@ class Workspace:
         }
 
 
-@cache
 def open_workspace(settings: Settings) -> Workspace:
-    """The workspace of those settings, one per process, so that a model is loaded once."""
-    return Workspace(settings).ensure()
+    """The workspace of those settings with the champion's tables, one per process and champion, so
+    that a model is loaded once. Another champion is seen at once, and costs a look at a file."""
+    file = SeatsFile(settings.data_dir.expanduser())
+    seats = _read_seats(file, file.state(), _first_seat(settings))
+    return workspace_at(settings, seats.champion)
+
+
+def workspace_at(settings: Settings, seat: Seat) -> Workspace:
+    """The workspace of those settings with the tables of a model, one per process."""
+    with _opening:  # of several threads, only one makes it
+        return _workspace_at(settings, seat)
+
+
+@cache
+def _workspace_at(settings: Settings, seat: Seat) -> Workspace:
+    return Workspace(settings, seat).ensure()
+
+
+def seated(settings: Settings) -> Settings:
+    """The settings with the name and the precision of the model that serves."""
+    file = SeatsFile(settings.data_dir.expanduser())
+    return _seated(settings, file.read(_first_seat(settings)).champion)
+
+
+@lru_cache(maxsize=16)
+def _read_seats(file: SeatsFile, state: SeatsState, first: Seat) -> Seats:
+    """state: only that the file is read again when it changed."""
+    return file.read(first)
+
+
+def _first_seat(settings: Settings) -> Seat:
+    return Seat(settings.model.name, settings.model.precision)
+
+
+def _seated(settings: Settings, seat: Seat) -> Settings:
+    seated = {"name": seat.model, "precision": seat.precision}
+    return settings.model_copy(update={"model": settings.model.model_copy(update=seated)})
+
+
+_opening = threading.Lock()
+_STAGE_IT = (
+    "Set the model back to {0}; or stage the new one beside it, `embedding-assets model stage "
+    "{1}`, and promote it once it has proved itself."
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from embedding_assets.api.health import Part, Parts
-from embedding_assets.api.lazy import Lazy
+from embedding_assets.api.lazy import Followed, Lazy
 from embedding_assets.api.map_sources import map_sources
 from embedding_assets.documents.painter import Painter
 from embedding_assets.documents.picture import PagePictures, StoredPages
@@ -43,9 +43,11 @@ class Content:
         apps: "Callable[[], SimilarityService]",
     ) -> None:
         self._workspace = workspace
-        self.accounts: Lazy[AccountSearch] = Lazy(lambda: _accounts(workspace()))
+        self.accounts: Lazy[AccountSearch] = Lazy(lambda: _accounts(workspace))
         self.painter: Lazy[Painter] = Lazy(lambda: self._kept(_painter(workspace())))
-        self.pages: Lazy[PagePictures] = Lazy(lambda: _pages(workspace(), self.painter()))
+        self.pages: Followed[PagePictures] = Followed(
+            lambda: workspace().seat, lambda: _pages(workspace(), self.painter())
+        )
         self.maps: Lazy[Maps] = Lazy(
             lambda: self._kept(
                 Maps(map_sources(lambda: apps().index, documents(), self.accounts()))
@@ -107,11 +109,11 @@ class Content:
         self.maps().available()
 
 
-def _accounts(workspace: "Workspace") -> AccountSearch:
+def _accounts(workspace: "Callable[[], Workspace]") -> AccountSearch:
     return AccountSearch(
-        workspace.table("latest_account_embeddings"),
-        workspace.forgotten_accounts,
-        lambda ids: forgotten_ids(ids, workspace.days.forgotten()),
+        lambda: workspace().table("latest_account_embeddings"),
+        workspace().forgotten_accounts,
+        lambda ids: forgotten_ids(ids, workspace().days.forgotten()),
     )
 
 

@@ -1,7 +1,7 @@
 """Things that are opened when they are first used, once per process."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -30,3 +30,25 @@ class Lazy(Generic[T]):
     def is_open(self) -> bool:
         """Whether it can be used without waiting."""
         return bool(self._opened)
+
+
+class Followed(Generic[T]):
+    """Something that belongs to a state, and is made anew by the first one who asks for it after
+    that changed."""
+
+    def __init__(self, state: Callable[[], Hashable], make: Callable[[], T]) -> None:
+        """state: cheap, asked for with every use."""
+        self._state = state
+        self._make = make
+        self._made: tuple[Hashable, T] | None = None
+        self._making = threading.Lock()
+
+    def __call__(self) -> T:
+        """The thing itself; raises what making it raised."""
+        state, made = self._state(), self._made
+        if made is None or made[0] != state:
+            with self._making:
+                made = self._made
+                if made is None or made[0] != state:
+                    made = self._made = state, self._make()
+        return made[1]

@@ -4,12 +4,14 @@ import asyncio
 import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from embedding_assets.api.batching import QueryEncoder
 from embedding_assets.api.concealment import conceal
 from embedding_assets.api.content import Content
+from embedding_assets.api.encoders import Encoders
 from embedding_assets.api.health import Part, Parts
 from embedding_assets.api.keys import KeyRing, KeyStore
 from embedding_assets.api.lazy import Lazy
@@ -21,7 +23,7 @@ from embedding_assets.api.steering import Experiments
 from embedding_assets.api.strangers import Strangers
 from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.embedding.encoder import Encoder, Encoding
-from embedding_assets.errors import StoreDamagedError
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreDamagedError
 from embedding_assets.search.documents import DocumentSearch
 from embedding_assets.settings import Settings
 
@@ -41,17 +43,20 @@ _MOST_WAITING = 1_024
 _REPORT_THREADS = 2
 _MOST_REPORTS = 16
 _UPKEEP_SECONDS = 1.0
+_GIVEN = "given"
 
 
 class Service:
     """Everything that routes need, on `app.state.service`; get it by `service_of(request)`.
 
-    workspace(): the data folder; blocks when first called, so call it in a thread.
+    workspace(): the data folder with the tables of the model that serves now; blocks when first
+    called, so call it in a thread.
     engine(): the SQLAlchemy engine of the service's database, its own tables created.
-    queries: the encoder of the configured model with the vectors of recent queries; may be given
-    to anything that takes an `Encoder`. In a route `await service.encode(texts)` first: what the
-    core then encodes in its thread is known already.
-    documents(): search in the document index by that encoder. apps(): similar apps.
+    queries: the encoder of that model with the vectors of recent queries; may be given to anything
+    that takes an `Encoder`. In a route `await service.encode(texts)` first: what the core then
+    encodes in its thread is known already. encoders: those of all models that have an index here.
+    documents(): search in the document index by the model that made it; challenger(): the same in
+    that of the model that is tried beside it. apps(): similar apps.
     query_log(): notes searches for whoever looks for drift; None where the settings say so.
     experiments: those that steer requests. reports: what may be said of them.
     content: pages, accounts and maps.
@@ -65,7 +70,7 @@ class Service:
         encoder: Callable[[], Encoder] | None = None,
         is_loopback: bool = True,
     ) -> None:
-        """encoder: opens another encoder than that of the settings' model.
+        """encoder: opens another encoder than those of the models in the data folder.
         is_loopback: whether the server can only be reached from its own machine."""
         self.settings = settings
         sources = (settings.records.source, settings.documents.source, settings.apps.source)
@@ -73,14 +78,13 @@ class Service:
         self.is_loopback = is_loopback
         self.after_warm_up: Callable[[], None] | None = None
         self.metrics = Metrics()
-        self.workspace: Lazy[Workspace] = Lazy(lambda: _open_workspace(settings))
+        quick = _with_one_thread(settings)
+        self.workspace: Callable[[], Workspace] = lambda: _open_workspace(quick)
         self.engine: Lazy[Engine] = Lazy(lambda: open_service_engine(settings))
-        self.queries = QueryEncoder(
-            encoder or (lambda: self.workspace().encoder),
-            settings.service.query_cache,
-            self.metrics,
-        )
-        self.documents: Lazy[DocumentSearch] = Lazy(self._open_documents)
+        self._given = encoder
+        self.encoders = Encoders(self._open_encoder, settings.service.query_cache, self.metrics)
+        self.documents: Lazy[DocumentSearch] = Lazy(lambda: self._searching(self.workspace))
+        self.challenger: Lazy[DocumentSearch] = Lazy(lambda: self._searching(self._challenging))
         self.apps: Lazy[SimilarityService] = Lazy(self._open_apps)
         self.query_log: Lazy[QueryLog | None] = Lazy(self._open_query_log)
         self.experiments = Experiments(self.engine)
@@ -95,11 +99,22 @@ class Service:
         self._database_threads = _Threads("database", _DATABASE_THREADS)
         self._report_threads = _Threads("reports", _REPORT_THREADS, _MOST_REPORTS)
         self.parts.add(Part("database", self._look_at_database, self._open_tables))
-        self.parts.add(Part("model", self._look_at_model, self.queries.warm, is_needed=True))
+        self.parts.add(
+            Part("model", self._look_at_model, lambda: self.queries.warm(), is_needed=True)
+        )
         self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().warm_up()))
         self.parts.add(Part("documents", self._look_at_documents, self._warm_documents))
         self.content.add_parts(self.parts)
         self._upkeep = Upkeep(self._keep_warm, _UPKEEP_SECONDS)
+
+    @property
+    def queries(self) -> QueryEncoder:
+        """The encoder of the model that serves now."""
+        return self.encoders.of(_GIVEN if self._given else self.workspace().fingerprint)
+
+    def encoder_of(self, fingerprint: str) -> QueryEncoder:
+        """The encoder that reads queries for an index of that model."""
+        return self.encoders.of(_GIVEN if self._given else fingerprint)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns, computed in one of a few threads beside the event loop.
@@ -137,7 +152,7 @@ class Service:
             await asyncio.to_thread(log.close)
         await asyncio.to_thread(self.content.close)
         self.parts.close()
-        self.queries.close()
+        self.encoders.close()
         self._threads.close()
         self._database_threads.close()
         self._report_threads.close()
@@ -146,14 +161,34 @@ class Service:
         self.metrics.close()
         gc.unfreeze()  # what was frozen after warm-up is let go of like everything else
 
-    def _open_documents(self) -> DocumentSearch:
-        snapshots = self.workspace().library.snapshots
-        return DocumentSearch(snapshots, lambda _: self.queries, in_background=True)
+    def _open_encoder(self, fingerprint: str) -> Encoder:
+        return self._given() if self._given else self.workspace().encoder_of(fingerprint)
+
+    def _searching(self, workspace: "Callable[[], Workspace]") -> DocumentSearch:
+        """Search in the index of whichever model `workspace` gives; no index is used before its
+        model is loaded."""
+        return DocumentSearch(
+            lambda: workspace().library.snapshots,
+            lambda manifest: self.encoder_of(manifest.model.fingerprint),
+            in_background=True,
+            prepare=lambda version: self.encoder_of(version.manifest.model.fingerprint).warm(),
+        )
+
+    def _challenging(self) -> "Workspace":
+        """Raises NotFoundError when no model is tried."""
+        workspace = self.workspace()
+        challenger = workspace.seats.challenger
+        if challenger is None or challenger.staged is None:
+            raise NotFoundError(
+                "No model is tried beside the one that serves.",
+                "Stage one: `embedding-assets model stage MODEL`.",
+            )
+        return workspace.at(challenger.seat)
 
     def _open_apps(self) -> "SimilarityService":
         from embedding_assets.apps.service import SimilarityService
 
-        return SimilarityService(self.workspace().catalogue.snapshots, lambda: self.queries)
+        return SimilarityService(lambda: self.workspace().catalogue.snapshots, self.encoder_of)
 
     def _open_query_log(self) -> "QueryLog | None":
         from embedding_assets.search.query_log import QUERIES, QueryLog
@@ -174,6 +209,9 @@ class Service:
         """Open what was published, so that no request waits for it."""
         if self.apps.is_open:
             self.apps().warm_up()
+        if self.documents.is_open and self.workspace().seats.challenger:
+            with suppress(EmbeddingAssetsError):  # whoever asks for it is told why
+                _ = self.challenger().served
 
     def _look_at_apps(self) -> dict[str, Any]:
         apps = self.apps()
@@ -190,9 +228,9 @@ class Service:
         }
 
     def _look_at_model(self) -> dict[str, Any]:
-        settings, encoder = self.settings.model, self.queries
+        encoder = self.queries
         return {
-            "name": settings.name,
+            "name": self.workspace().settings.model.name,
             "fingerprint": encoder.fingerprint,
             "dimension": encoder.dimension,
         }
@@ -250,12 +288,16 @@ class _Threads:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
+def _with_one_thread(settings: Settings) -> Settings:
+    """Queries are short: one thread answers each of them soonest, and leaves cores to others."""
+    model = settings.model.model_copy(update={"threads": settings.model.threads or 1})
+    return settings.model_copy(update={"model": model})
+
+
 def _open_workspace(settings: Settings) -> "Workspace":
     from embedding_assets.workspace import open_workspace
 
-    # Queries are short: one thread answers each of them soonest, and leaves cores to the others.
-    model = settings.model.model_copy(update={"threads": settings.model.threads or 1})
-    return open_workspace(settings.model_copy(update={"model": model}))
+    return open_workspace(settings)
 
 
 def open_service_engine(settings: Settings, *, make: bool = True) -> "Engine":

@@ -88,7 +88,7 @@ def vectors_of(index: AppIndex, version: str) -> AppVectors:
 class Places:
     """Finds where apps stand; loads the text encoder with the first new app that needs it."""
 
-    def __init__(self, encoder: Callable[[], Encoder]) -> None:
+    def __init__(self, encoder: Callable[[str], Encoder]) -> None:
         self._open_encoder = encoder
         self._encoder: Encoder | None = None
         self._loading = threading.Lock()
@@ -137,7 +137,7 @@ class Places:
         with self._loading:
             encoder = self._encoder
             if encoder is None or encoder.fingerprint != fingerprint:
-                encoder = self._encoder = self._open_encoder()
+                encoder = self._encoder = self._open_encoder(fingerprint)
         if encoder.fingerprint != fingerprint:
             raise ModelChangedError(
                 f"New apps are placed by texts that another model read ({fingerprint[:12]}) than "

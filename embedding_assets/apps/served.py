@@ -1,6 +1,7 @@
 """The version of the app index that answers now, swapped without losing a question."""
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -23,8 +24,9 @@ class ServedApps:
     be read is not served: the old one stays, and `trouble` says why.
     """
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
+    def __init__(self, snapshots: Snapshots | Callable[[], Snapshots]) -> None:
+        """snapshots: a function is asked at each look, as those of another model may take over."""
+        self._find = snapshots if callable(snapshots) else lambda: snapshots
         self._index: AppIndex | None = None
         self._refused: str | None = None
         self._opening = threading.Lock()
@@ -39,11 +41,11 @@ class ServedApps:
         """
         served = self._index
         try:
-            name = self._snapshots.current()
+            name = self._find().current()
         except NotFoundError:
             if served is None:
                 raise NotFoundError(
-                    f"No index of apps stands in {self._snapshots.folder}.", _EMPTY
+                    f"No index of apps stands in {self._find().folder}.", _EMPTY
                 ) from None
             return served
         if served is not None and name in (served.manifest.version, self._refused):
@@ -82,9 +84,9 @@ class ServedApps:
         """A version, or the one after it when it is swept before it is open."""
         while True:
             try:
-                return AppIndex.open(self._snapshots.path(name))
+                return AppIndex.open(self._find().path(name))
             except (FileNotFoundError, StoreDamagedError) as error:
-                latest = self._snapshots.current()
+                latest = self._find().current()
                 if latest != name:
                     name = latest
                     continue
@@ -97,4 +99,4 @@ class ServedApps:
                 # Whatever is wrong with a version must not end the one that is served.
                 _log.exception("app_index_not_opened", version=name)
                 why = f"{type(error).__name__}: {error}"
-                raise damaged(self._snapshots.path(name), why) from error
+                raise damaged(self._find().path(name), why) from error

@@ -35,8 +35,14 @@ class SimilarityService:
     A version that is published meanwhile is used from the next question on.
     """
 
-    def __init__(self, snapshots: Snapshots, encoder: Callable[[], Encoder]) -> None:
-        """encoder: gives the text encoder; called when first a new app is placed by its text."""
+    def __init__(
+        self,
+        snapshots: Snapshots | Callable[[], Snapshots],
+        encoder: Callable[[str], Encoder],
+    ) -> None:
+        """snapshots: a function is asked before each question, as those of another model may take
+        over. encoder: gives the text encoder with a fingerprint; called when first a new app is
+        placed by its text."""
         self._served = ServedApps(snapshots)
         self._places = Places(encoder)
         self._usage = Usage()

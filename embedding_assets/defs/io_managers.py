@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import PrivateAttr
 
 from embedding_assets.defs.resources import configured_workspace
 from embedding_assets.defs.retries import transient_retried
@@ -25,13 +26,23 @@ class SliceIOManager(dg.ConfigurableIOManager):
     memory; a slice whose digest is stored already is not computed at all.
     """
 
+    _run_id: str | None = PrivateAttr(None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember the run: it keeps the model that it began with."""
+        self._run_id = context.run.run_id if context.run else None
+
+    @property
+    def _workspace(self) -> Workspace:
+        return configured_workspace(self._run_id)
+
     def handle_output(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
         """Write each slice, describe it in its materialization, and publish the warehouse."""
         with transient_retried():  # slices are computed here, not in the asset's function
             self._store(context, obj)
 
     def _store(self, context: dg.OutputContext, obj: Slice | Slices) -> None:
-        workspace = configured_workspace()
+        workspace = self._workspace
         written = []
         slices = Slices([obj]) if isinstance(obj, Slice) else obj
         with workspace.warehouse.following() as change:
@@ -69,7 +80,7 @@ class ParquetIOManager(SliceIOManager):
 
     def load_input(self, context: dg.InputContext) -> ParquetTable:
         """The table; its rows are read when they are asked for."""
-        return configured_workspace().table(context.asset_key.path[-1])
+        return self._workspace.table(context.asset_key.path[-1])
 
 
 class DuckDBIOManager(SliceIOManager):
@@ -88,7 +99,7 @@ class DuckDBIOManager(SliceIOManager):
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """All rows of the table."""
-        return configured_workspace().table_rows(context.asset_key.path[-1])
+        return self._workspace.table_rows(context.asset_key.path[-1])
 
 
 def _describe_partition(context: dg.OutputContext, written: Written) -> None:

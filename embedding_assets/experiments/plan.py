@@ -21,6 +21,9 @@ OBSERVED_GUARDS: Mapping[str, str] = {"latency": "mean", "errors": "rate", "empt
 SLOTS = 10_000
 """Into how many equal parts a layer is divided: shares are whole numbers of them."""
 
+CHAMPION, CHALLENGER = MODELS = ("champion", "challenger")
+"""What a variant of search chooses for an experiment on embedding models: the one that serves, or
+the one that is tried beside it."""
 _SEARCH_MODES = ("semantic", "keyword", "hybrid")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -233,7 +236,7 @@ def _variant_faults(plan: ExperimentPlan) -> Iterator[str]:
     for variant in plan.variants:
         if not 1 <= variant.weight <= _MOST_WEIGHT:
             yield f"variant {variant.name!r}: weight {variant.weight} is not 1 to {_MOST_WEIGHT}"
-        if plan.endpoint == "search" and variant.setting not in _SEARCH_MODES:
+        if plan.endpoint == "search" and variant.setting not in (*_SEARCH_MODES, *MODELS):
             yield f"variant {variant.name!r}: setting {variant.setting!r} is no search mode"
         if plan.endpoint == "find-similar" and not _NAME.fullmatch(variant.setting):
             yield f"variant {variant.name!r}: setting {variant.setting!r} is no model version"

@@ -25,6 +25,7 @@ _DAYS = {
     "cleaned": "cleaned_records",
     "raw": "raw_records",
 }
+_OTHER_MODEL = "rows removed, of another model"
 
 
 def forget_account(workspace: "Workspace", account_id: str) -> Receipt:
@@ -58,11 +59,16 @@ def forget_account(workspace: "Workspace", account_id: str) -> Receipt:
 
 def _steps(workspace: "Workspace", key: str) -> Iterator[Step]:
     """Remove all forgotten accounts: a killed forgetting may have left some of another one."""
-    days = DaysWithout(workspace.days, workspace.day_tables, workspace.days.forgotten())
-    tables = TablesWithout(workspace, days)
+    days, tables = _of_model(workspace)
+    others = [_of_model(each) for each in workspace.others]
     unfinished = workspace.data_dir / "forgotten" / "unfinished" / f"{key}.json"
     vectors = DoomedVectors(workspace.data_dir / "vectors", unfinished)
-    vectors.add([*days.texts(), *tables.texts()])
+    found = [(days, tables), *others]
+    vectors.add([text for pair in found for each in pair for text in each.texts()])
+    for their_days, their_tables in others:
+        for name, rows in their_tables.rewrite_of_model():
+            yield Step(name, _OTHER_MODEL, rows)
+        yield Step("account_embeddings", _OTHER_MODEL, their_days.rewrite_embeddings())
     for name, rows in tables.rewrite():
         yield Step(name, "rows removed", rows)
     for name, rows in days.rewrite().items():
@@ -74,6 +80,11 @@ def _steps(workspace: "Workspace", key: str) -> Iterator[Step]:
     sweep_staged(workspace)
     workspace.warehouse.publish()
     yield Step("warehouse", "published anew", 1)
+
+
+def _of_model(workspace: "Workspace") -> tuple[DaysWithout, TablesWithout]:
+    days = DaysWithout(workspace.days, workspace.day_tables, workspace.days.forgotten())
+    return days, TablesWithout(workspace, days)
 
 
 def _is_known(workspace: "Workspace", account: Accounts, key: str) -> bool:

@@ -79,7 +79,7 @@ class DaysWithout:
         """Rewrite the partitions, from the embeddings back to the raw records; how many rows went
         from each table."""
         removed = {
-            "embeddings": self._embeddings(),
+            "embeddings": self.rewrite_embeddings(),
             "texts": self._texts(),
             "cleaned": self._cleaned(),
         }
@@ -87,7 +87,9 @@ class DaysWithout:
         removed["raw"] = sum(rewritten(raw, key) for key in self.held["raw"])
         return removed
 
-    def _embeddings(self) -> int:
+    def rewrite_embeddings(self) -> int:
+        """Rewrite the embeddings alone; those of every model come before the texts, by which it is
+        known that they are fresh. How many rows went."""
         table, after = self.tables.embeddings, self.embeddings_after
         stored = _footers(table)
         due = [

@@ -27,6 +27,7 @@ from embedding_assets.storage.files import named_errors
 from embedding_assets.storage.slices import table_slice
 
 if TYPE_CHECKING:
+    from embedding_assets.library import Library
     from embedding_assets.workspace import Workspace
 
 Unregister = Callable[[str], int]
@@ -68,6 +69,7 @@ class _Found:
     """A document, and where something of it may be.
 
     file: in the watched folder; None when it is not there.
+    libraries: those of all models, the one that serves first.
     """
 
     def __init__(self, workspace: "Workspace", doc_id: str, file: DocumentFile | None) -> None:
@@ -75,6 +77,7 @@ class _Found:
         self.doc_id = doc_id
         self.file = file
         self.library = workspace.library
+        self.libraries = [workspace.library, *(each.library for each in workspace.others)]
         name = sha256(doc_id.encode("utf-8", "surrogatepass")).hexdigest()
         unfinished = workspace.data_dir / "forgotten" / "unfinished" / f"{name}.json"
         self.vectors = DoomedVectors(workspace.data_dir / "vectors", unfinished)
@@ -95,9 +98,8 @@ class _Found:
             self.file is not None
             or self.doc_id in snapshots.tombstones.ids()
             or any(entry.doc_id == self.doc_id for entry in self.library.stored_inventory.entries)
-            or any(self.library.table(name).path(self.doc_id).exists() for name in _PARTITIONED)
             or any(path.exists() for path in self._ingested())
-            or bool(versions_with(snapshots, [self.doc_id]))
+            or any(self._is_stored(each) for each in self.libraries)
         )
         if not known:
             raise NotFoundError(
@@ -109,10 +111,12 @@ class _Found:
     def steps(self) -> Iterator[Step]:
         """Remove it from the data folder. Its texts are noted first: by them its vectors are
         found."""
-        self.vectors.add(self._texts())
-        yield from self._out_of_index()
+        self.vectors.add([text for each in self.libraries for text in self._texts(each)])
+        for library in self.libraries:
+            yield from self._out_of_index(library)
         for name in _PARTITIONED:
-            removed = int(self.library.table(name).remove(self.doc_id))
+            tables = {each.table(name) for each in self.libraries}
+            removed = sum(table.remove(self.doc_id) for table in tables)
             yield Step(name, "partitions removed", removed)
         if cleared := without_unit(self.library.table("embedding_drift"), "documents", self.doc_id):
             yield Step("embedding_drift", "rows cleared of what they name", cleared)
@@ -134,9 +138,13 @@ class _Found:
                 path.unlink(missing_ok=True)
         return Step("source", "files deleted", len(present))
 
-    def _texts(self) -> list[str]:
+    def _is_stored(self, library: "Library") -> bool:
+        stored = any(library.table(name).path(self.doc_id).exists() for name in _PARTITIONED)
+        return stored or bool(versions_with(library.snapshots, [self.doc_id]))
+
+    def _texts(self, library: "Library") -> list[str]:
         """All that is known to have been embedded of it, by the index's old versions too."""
-        chunks, snapshots = self.library.table("doc_chunks"), self.library.snapshots
+        chunks, snapshots = library.table("doc_chunks"), library.snapshots
         texts = []
         if chunks.footer(self.doc_id):
             texts += chunk_texts(chunks.read(self.doc_id))
@@ -144,12 +152,12 @@ class _Found:
             texts += indexed_texts(snapshots, version, [self.doc_id])
         return texts
 
-    def _out_of_index(self) -> Iterator[Step]:
-        snapshots, settings = self.library.snapshots, self.workspace.settings.search
+    def _out_of_index(self, library: "Library") -> Iterator[Step]:
+        snapshots, settings = library.snapshots, self.workspace.settings.search
         options = IndexOptions(settings.exact_up_to, settings.keep_versions)
         before = snapshots.names()
         if before and build_without_forgotten(snapshots, options) is None:
-            self.library.build_index()
+            library.build_index()
         # The build waited for one that was at work already, whose version may hold it too.
         new = [name for name in snapshots.names() if name not in before]
         yield Step("document_index", "published without it", int(bool(new)))

@@ -31,6 +31,6 @@ def sweep_staged(workspace: "Workspace") -> None:
 
 def _folders(data_dir: Path) -> Iterator[Path]:
     yield data_dir
-    for parent in ("assets", "vectors"):
-        yield from (path for path in (data_dir / parent).glob("*") if path.is_dir())
+    for parent in ("assets", "vectors", "spaces/*/assets"):
+        yield from (path for path in data_dir.glob(f"{parent}/*") if path.is_dir())
     yield data_dir / "ingested"

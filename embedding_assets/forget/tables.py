@@ -97,10 +97,14 @@ class TablesWithout:
 
     def rewrite(self) -> Iterator[tuple[str, int]]:
         """Rewrite the tables; name, and how many rows went from it."""
+        yield from self.rewrite_of_model()
+        yield "quarantined_records", self._quarantine()
+
+    def rewrite_of_model(self) -> Iterator[tuple[str, int]]:
+        """The same for the tables that depend on the model."""
         for name, source, column in _NEIGHBOURS:
             yield name, self._neighbours(name, source, column)
             yield source, self._latest() if source == _LATEST else self._items()
-        yield "quarantined_records", self._quarantine()
 
     def _latest(self) -> int:
         table = self.workspace.table(_LATEST)

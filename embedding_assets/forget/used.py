@@ -23,14 +23,15 @@ _BATCH_ROWS = 16_384
 
 
 def texts_in_use(workspace: "Workspace") -> Iterator[Sequence[str]]:
-    """Every text that has a vector in an asset, in batches; some more than once."""
-    accounts = workspace.table("account_embeddings")
-    for key in accounts.keys():
-        yield from _column(accounts, [key], "text_for_embedding")
-    items = workspace.table("item_embeddings")
-    if items.footer():
-        yield from _column(items, None, "item_description")
-    yield from _chunk_texts(workspace.library)
+    """Every text that has a vector in an asset of any model, in batches; some more than once."""
+    for each in (workspace, *workspace.others):
+        accounts = each.table("account_embeddings")
+        for key in accounts.keys():
+            yield from _column(accounts, [key], "text_for_embedding")
+        items = each.table("item_embeddings")
+        if items.footer():
+            yield from _column(items, None, "item_description")
+        yield from _chunk_texts(each.library)
 
 
 def chunk_texts(rows: pa.RecordBatch | pa.Table) -> list[str]:

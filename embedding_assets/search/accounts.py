@@ -53,12 +53,13 @@ class AccountSearch:
 
     def __init__(
         self,
-        table: ParquetTable,
+        table: ParquetTable | Callable[[], ParquetTable],
         tombstones: Tombstones,
         forgotten: Callable[[pa.Array], pa.Array],
     ) -> None:
-        """table: `latest_account_embeddings`. forgotten: those of the ids that are forgotten."""
-        self._table = table
+        """table: `latest_account_embeddings`; a function is asked at each look, as that of another
+        model may take over. forgotten: those of the ids that are forgotten."""
+        self._find = table if callable(table) else lambda: table
         self._tombstones = tombstones
         self._forgotten = forgotten
         self._hidden: _Hidden | None = None
@@ -114,7 +115,7 @@ class AccountSearch:
         return self._accounts.now().digest, self._tombstones.state()
 
     def _digest(self) -> str:
-        footer = self._table.footer()
+        footer = self._find().footer()
         return footer.digest if footer else ""
 
     def _load(self) -> Accounts:
@@ -125,8 +126,9 @@ class AccountSearch:
                 return loaded
 
     def _loaded(self, digest: str) -> Accounts:
-        columns = self._table.dataset().to_table(columns=_COLUMNS)
-        with matrix_of(self._table, _ID) as (ids, vectors):
+        table = self._find()
+        columns = table.dataset().to_table(columns=_COLUMNS)
+        with matrix_of(table, _ID) as (ids, vectors):
             # Kept after its file is removed: the map holds it.
             mean: Vectors = np.zeros(vectors.shape[1], dtype=np.float32)
             index = VectorIndex(np.asarray(vectors), mean)

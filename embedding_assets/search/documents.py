@@ -78,15 +78,18 @@ class DocumentSearch:
 
     def __init__(
         self,
-        snapshots: Snapshots,
+        snapshots: Snapshots | Callable[[], Snapshots],
         encoder: Callable[[Manifest], Encoder],
         *,
         in_background: bool = False,
+        prepare: Callable[[IndexVersion], object] | None = None,
     ) -> None:
-        """encoder: gives the model of an index; called for the first query that needs it, and
+        """snapshots: a function is asked before each search, as those of another model may take
+        over. encoder: gives the model of an index; called for the first query that needs it, and
         again when an index of another model is published. in_background: no search waits for a new
-        version to be opened, so that it is used a moment later."""
-        self._index = ServedIndex(snapshots, in_background=in_background)
+        version to be opened, so that it is used a moment later. prepare: makes ready what searches
+        in a version need before it takes over from another one."""
+        self._index = ServedIndex(snapshots, in_background=in_background, prepare=prepare)
         self._open_encoder = encoder
         self._encoder: Encoder | None = None
         self._loading = threading.Lock()
@@ -116,10 +119,15 @@ class DocumentSearch:
         filters: Filters = NO_FILTERS,
         *,
         vectors: QueryVectors | None = None,
+        served: Served | None = None,
     ) -> Answer:
-        """The same, with the version that was searched even where nothing was found."""
+        """The same, with the version that was searched even where nothing was found.
+
+        served: the version to search, as `self.served` gave it: whoever encodes a query by the
+        model of a version searches that one, whatever is published meanwhile.
+        """
         _check([query], k)
-        served = self._index.now()
+        served = self._index.again(served) if served else self._index.now()
         wanted = _Wanted(_mode(mode), k, filters)
         [hits] = self._hits(served, [query], wanted, vectors)
         return Answer(served.version.manifest, hits)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,15 +79,27 @@ class ServedIndex:
 
     A version that was published is used from the next look on, and so is every change of the
     tombstone list. One that cannot be opened is left: the version before it goes on answering, and
-    `trouble` says why, until another one is published.
+    `trouble` says why, until another one is published. The version before is kept open, so that
+    going back to it takes no time.
     """
 
-    def __init__(self, snapshots: Snapshots, *, in_background: bool = False) -> None:
-        """in_background: a new version is opened beside the searches, which go on with the old one
-        meanwhile; else the next search waits for it."""
-        self._snapshots = snapshots
+    def __init__(
+        self,
+        snapshots: Snapshots | Callable[[], Snapshots],
+        *,
+        in_background: bool = False,
+        prepare: Callable[[IndexVersion], object] | None = None,
+    ) -> None:
+        """snapshots: a function is asked at each look, as those of another model may take over.
+        in_background: a new version is opened beside the searches, which go on with the old one
+        meanwhile; else the next search waits for it.
+        prepare: makes ready what searches in a version need, before it takes over from another one;
+        when it fails it does not."""
+        self._find = snapshots if callable(snapshots) else lambda: snapshots
         self._in_background = in_background
+        self._prepare = prepare
         self._served: Served | None = None
+        self._before: IndexVersion | None = None
         self._failed: tuple[_Published, Trouble] | None = None
         self._opening = threading.Lock()
 
@@ -97,7 +110,7 @@ class ServedIndex:
         or the list of forgotten documents cannot be read.
         """
         served = self._served
-        published, tombstones = self._published(), self._snapshots.tombstones.state()
+        published, tombstones = self._published(), self._find().tombstones.state()
         listed = served is not None and served.tombstones == tombstones
         if served is not None and listed and self._keeps(served, published):
             return served
@@ -120,6 +133,12 @@ class ServedIndex:
             threading.Thread(target=self._open_beside, args=(served,), daemon=True).start()
         return served
 
+    def again(self, served: Served) -> Served:
+        """A version that was served a moment ago, without what was forgotten since."""
+        if served.tombstones == self._find().tombstones.state():
+            return served
+        return self._allowed(served.version, None)
+
     @property
     def trouble(self) -> Trouble | None:
         """Why an older version answers than the one that was published last; None when it does."""
@@ -128,8 +147,9 @@ class ServedIndex:
         return failed[1] if failed is not None and failed[0] == self._published() else None
 
     def _published(self) -> _Published:
-        name = self._snapshots.current()
-        found = os.stat(self._snapshots.folder / "current")
+        snapshots = self._find()
+        name = snapshots.current()
+        found = os.stat(snapshots.folder / "current")
         return _Published(name, (found.st_ino, found.st_mtime_ns))
 
     def _keeps(self, served: Served, published: _Published) -> bool:
@@ -152,10 +172,11 @@ class ServedIndex:
 
     def _allowed(self, version: IndexVersion, served: Served | None) -> Served:
         """A version under the list of forgotten documents as it is now."""
-        tombstones = self._snapshots.tombstones.state()  # before the list: never newer than it
+        listed = self._find().tombstones
+        tombstones = listed.state()  # before the list: never newer than it
         if served is not None and served.version is version and served.tombstones == tombstones:
             return served
-        forgotten = self._snapshots.tombstones.ids()
+        forgotten = listed.ids()
         return Served(version, tombstones, forgotten, version.filters.without(forgotten))
 
     def _version(self, served: Served | None) -> IndexVersion:
@@ -171,16 +192,24 @@ class ServedIndex:
             self._failed = published, Trouble(published.name, error)
             return served.version
         self._failed = None
+        if served is not None:
+            self._before = served.version
         return version
 
     def _open(self) -> IndexVersion:
         """The current version, which may be swept just before it is opened."""
         while True:
-            name = self._snapshots.current()
+            snapshots = self._find()
+            name = snapshots.current()
+            if self._before is not None and self._before.manifest.version == name:
+                return self._before
             try:
-                version = IndexVersion.open(self._snapshots.path(name))
+                version = IndexVersion.open(snapshots.path(name))
+                # The first one is opened for somebody who waits, perhaps for keywords alone.
+                if self._prepare is not None and self._served is not None and version.manifest.rows:
+                    self._prepare(version)
             except (FileNotFoundError, StoreDamagedError) as error:
-                if self._snapshots.current() != name:
+                if self._find().current() != name:
                     continue
                 if isinstance(error, StoreDamagedError):
                     raise
@@ -193,7 +222,7 @@ class ServedIndex:
                 # Whatever is wrong with a version must not end the one that is served.
                 _log.exception("index_not_opened", version=name)
                 why = f"{type(error).__name__}: {error}"
-                raise damaged(self._snapshots.path(name), why) from error
+                raise damaged(snapshots.path(name), why) from error
             if not version.manifest.rows:
                 raise NothingIndexedError(
                     "The index holds no passage yet.",

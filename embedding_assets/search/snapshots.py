@@ -24,10 +24,12 @@ class Snapshots:
 
     folder: `versions/<name>/` each as it was built, `current` the name of the one that is served,
     `tombstones.json` what no version may return, `building/` unfinished work, `lock`.
+    listed: where that list is when it is not there, as it is one for the indexes of all models.
     """
 
     folder: Path
     lock_timeout_seconds: float = 300.0
+    listed: Path | None = None
 
     def path(self, name: str) -> Path:
         """Where a version stands."""
@@ -146,7 +148,7 @@ class Snapshots:
     @property
     def tombstones(self) -> "Tombstones":
         """What no version may return."""
-        return Tombstones(self.folder / "tombstones.json")
+        return Tombstones(self.listed or self.folder / "tombstones.json")
 
 
 TombstoneState: TypeAlias = tuple[int, int, int] | None

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +29,18 @@ _SLICES = (
 @dataclass(frozen=True)
 class DuckTables:
     """The writers' database. People and services open the copy that `Warehouse` publishes, so
-    that a reader never blocks a run."""
+    that a reader never blocks a run.
+
+    stored_as: tables that have another name in the file than the one they are asked for by, so that
+    those of several models stand side by side; such a name holds a @.
+    """
 
     path: Path
     lock_path: Path
     lock_timeout_seconds: float = 300.0
     query_memory_mb: int = 384
     guard: Guard = field(default=OPEN, compare=False, repr=False)
+    stored_as: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def below(
@@ -66,6 +71,7 @@ class DuckTables:
         whole table. Columns are matched by name; the transaction either happens whole or not.
         The rows are drawn before the lock is taken, so that no writer waits for a computation.
         """
+        name = self.name(name)
         with self.open() as connection:
             stored = _footer(connection, name, part.key)
         if stored is not None and stored.digest == part.digest:
@@ -87,6 +93,7 @@ class DuckTables:
         in a transaction. A slice for which it gives None stays."""
         if not self.path.exists():
             return
+        name = self.name(name)
         with self.open() as connection:
             for footer in slice_footers(connection, "_slices", name):
                 rows = f"SELECT * FROM {identifier(name)}"
@@ -115,6 +122,7 @@ class DuckTables:
 
     def keep_only(self, name: str, slice_column: str, keys: Iterable[str]) -> list[str]:
         """Remove the slices of a table that are not among `keys`; the keys that went away."""
+        name = self.name(name)
         with self.open() as connection:
             present = connection.execute(
                 "SELECT key FROM _slices WHERE name = ? AND key IS NOT NULL", [name]
@@ -131,6 +139,7 @@ class DuckTables:
 
     def forget_digests(self, name: str, keys: Iterable[str]) -> None:
         """Make those slices be written again although nothing they depend on has changed."""
+        name = self.name(name)
         with self.open() as connection:
             for key in keys:
                 connection.execute(
@@ -143,14 +152,26 @@ class DuckTables:
         if not self.path.exists():
             return []
         with self.open() as connection:
-            return slice_footers(connection, "_slices", name)
+            return slice_footers(connection, "_slices", self.name(name))
+
+    def drop(self, name: str) -> None:
+        """Remove a table with all that is known of it."""
+        if self.path.exists():
+            name = self.name(name)
+            with self.open() as connection, _transaction(connection):
+                connection.execute(f"DROP TABLE IF EXISTS {identifier(name)}")
+                connection.execute("DELETE FROM _slices WHERE name = ?", [name])
+
+    def name(self, asked: str) -> str:
+        """What a table is called in the file."""
+        return self.stored_as.get(asked, asked)
 
     def read(self, name: str) -> pa.Table:
         """All rows of a table. Raises NotFoundError when it was never written."""
         if self.path.exists():
             with self.open() as connection:
-                if _exists(connection, name):
-                    return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
+                if _exists(connection, self.name(name)):
+                    return connection.sql(f"FROM {identifier(self.name(name))}").to_arrow_table()
         raise NotFoundError(f"Nothing of {name} is stored in {self.path}.", "Materialize it first.")
 
     @contextmanager

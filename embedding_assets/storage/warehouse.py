@@ -31,13 +31,13 @@ class Change:
 class Warehouse:
     """`path` shows each asset by its own name.
 
-    parquet, duckdb: the assets by name, with the columns to show while none was made.
+    parquet, duckdb: the assets by name, with the columns to show while none was made; of Parquet
+    ones the folder too.
     """
 
     path: Path
-    assets_dir: Path
     tables: DuckTables
-    parquet: Mapping[str, pa.Schema]
+    parquet: Mapping[str, tuple[Path, pa.Schema]]
     duckdb: Mapping[str, pa.Schema]
 
     @contextmanager
@@ -68,11 +68,9 @@ class Warehouse:
             with published(self.path) as staged:
                 source.execute(f"ATTACH {quoted(staged)} AS warehouse")
                 try:
-                    copied = _copy_tables(source)
-                    source.execute("CREATE SCHEMA warehouse.stored")
-                    source.execute("CREATE TABLE warehouse.stored.slices AS FROM _slices")
-                    for name, schema in self.parquet.items():
-                        source.execute(self._view(name, schema))
+                    copied = self._copy_tables(source)
+                    for name, (folder, schema) in self.parquet.items():
+                        source.execute(_view(name, folder, schema))
                     for name, schema in self.duckdb.items():
                         if name not in copied:
                             source.execute(_empty_view(name, schema))
@@ -109,22 +107,37 @@ class Warehouse:
             except duckdb.CatalogException:  # published by a release that kept no slices there
                 return []
 
-    def _view(self, name: str, schema: pa.Schema) -> str:
-        folder = (self.assets_dir / name).resolve()
-        if not any(folder.glob("*.parquet")):
-            return _empty_view(name, schema)
-        files = Path(only(folder)) / "*.parquet"
-        rows = f"read_parquet({quoted(files)}, union_by_name = true)"
-        return f"CREATE VIEW warehouse.{identifier(name)} AS FROM {rows}"
+    def _copy_tables(self, connection: "DuckDBPyConnection") -> set[str]:
+        """Copy the tables under the names by which they are asked for, and what is known of their
+        slices; other models' tables stay away. The names."""
+        query = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+        asked = {stored: name for name, stored in self.tables.stored_as.items()}
+        shown = {
+            stored: asked.get(stored, stored)
+            for (stored,) in connection.execute(query).fetchall()
+            if stored in asked
+            or not (stored[0] == "_" or "@" in stored or stored in self.tables.stored_as)
+        }
+        connection.execute("CREATE SCHEMA warehouse.stored")
+        connection.execute("CREATE TABLE warehouse.stored.slices AS FROM _slices LIMIT 0")
+        for stored, name in shown.items():
+            connection.execute(
+                f"CREATE TABLE warehouse.{identifier(name)} AS FROM {identifier(stored)}"
+            )
+            connection.execute(
+                "INSERT INTO warehouse.stored.slices "
+                "SELECT * REPLACE (? AS name) FROM _slices WHERE name = ?", [name, stored]
+            )  # fmt: skip
+        return {*shown.values()}
 
 
-def _copy_tables(connection: "DuckDBPyConnection") -> list[str]:
-    query = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-    names = [name for (name,) in connection.execute(query).fetchall() if name[0] != "_"]
-    for name in names:
-        table = identifier(name)
-        connection.execute(f"CREATE TABLE warehouse.{table} AS FROM {table}")
-    return names
+def _view(name: str, folder: Path, schema: pa.Schema) -> str:
+    folder = folder.resolve()
+    if not any(folder.glob("*.parquet")):
+        return _empty_view(name, schema)
+    files = Path(only(folder)) / "*.parquet"
+    rows = f"read_parquet({quoted(files)}, union_by_name = true)"
+    return f"CREATE VIEW warehouse.{identifier(name)} AS FROM {rows}"
 
 
 def _empty_view(name: str, schema: pa.Schema) -> str:

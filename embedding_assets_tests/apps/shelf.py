@@ -73,4 +73,4 @@ def published(snapshots, **changes):
 
 
 def service(snapshots, encoder=ENCODER):
-    return SimilarityService(snapshots, lambda: encoder)
+    return SimilarityService(snapshots, lambda fingerprint: encoder)

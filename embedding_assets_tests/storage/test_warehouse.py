@@ -16,9 +16,9 @@ BAD = pa.schema([("file", pa.string()), ("at", pa.timestamp("us", tz="UTC"))])
 
 def warehouse_in(folder):
     tables = DuckTables.below(folder, lock_timeout_seconds=5)
-    parquet = {"orders": ORDERS, "map": MAP}
-    path = folder / "warehouse.duckdb"
-    return Warehouse(path, folder / "assets", tables, parquet, {"bad": BAD})
+    schemas = {"orders": ORDERS, "map": MAP}
+    parquet = {name: (folder / "assets" / name, schema) for name, schema in schemas.items()}
+    return Warehouse(folder / "warehouse.duckdb", tables, parquet, {"bad": BAD})
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def warehouse(tmp_path):
 
 
 def numbers(warehouse, *values, key="k"):
-    table = ParquetTable.at(warehouse.assets_dir / "orders")
+    table = ParquetTable.at(warehouse.parquet["orders"][0])
     table.write(table_slice(pa.table({"n": values}), str(values), key))
 
 
@@ -73,13 +73,13 @@ def test_new_and_replaced_partitions_are_seen_without_publishing(warehouse):
 def test_partitions_with_different_columns_are_united_by_name(warehouse):
     numbers(warehouse, 1, key="a")
     wider = pa.table({"why": ["late"], "n": [2]})
-    ParquetTable.at(warehouse.assets_dir / "orders").write(table_slice(wider, "d", "b"))
+    ParquetTable.at(warehouse.parquet["orders"][0]).write(table_slice(wider, "d", "b"))
     warehouse.publish()
     assert query(warehouse, "SELECT n, why FROM orders ORDER BY n") == [(1, None), (2, "late")]
 
 
 def test_partitions_with_vectors_of_different_length_are_shown_side_by_side(warehouse):
-    table = ParquetTable.at(warehouse.assets_dir / "map")
+    table = ParquetTable.at(warehouse.parquet["map"][0])
     for key, vector in (("a", [1.0, 0.0]), ("b", [0.0, 0.6, 0.8])):
         kind = pa.list_(pa.float32(), len(vector))
         rows = pa.table({"id": [key], "embedding": pa.array([vector], kind)})
@@ -123,7 +123,7 @@ connection.execute("CREATE TABLE notes AS SELECT 1 AS n")"""
 def test_a_failed_publication_leaves_the_old_file_and_nothing_beside_it(warehouse):
     warehouse.publish()
     before = warehouse.path.read_bytes()
-    broken = warehouse.assets_dir / "orders"
+    broken = warehouse.parquet["orders"][0]
     broken.mkdir(parents=True)
     (broken / "k.parquet").write_text("torn")
     with pytest.raises(duckdb.Error):

@@ -46,13 +46,17 @@ class EmbedAnswer(BaseModel):
 
 @router.post("/embed", dependencies=[scope("embed")], summary="Vectors of texts")
 async def embed(request: Request, wanted: EmbedRequest) -> EmbedAnswer:
-    """The vectors of texts by the configured model, unit length, in the order of the texts."""
+    """The vectors of texts by the model that serves, unit length, in the order of the texts."""
     service = service_of(request)
     _require_moderate(wanted.texts, service.settings.service.max_batch)
-    made = await service.encode(wanted.texts)
+    # Both are taken before: another model may begin to serve while the texts are read.
+    model, encoder = await service.run(
+        lambda: (service.workspace().settings.model, service.queries)
+    )
+    made = await encoder.encode_soon(wanted.texts)
     return EmbedAnswer(
-        model=service.settings.model.name,
-        fingerprint=service.queries.fingerprint,
+        model=model.name,
+        fingerprint=encoder.fingerprint,
         dimension=made.vectors.shape[1],
         vectors=_as_base64(made.vectors) if wanted.format == "base64" else made.vectors.tolist(),
         tokens=made.tokens.tolist(),

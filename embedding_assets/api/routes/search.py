@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -14,10 +15,13 @@ from embedding_assets.api.schemas import Body
 from embedding_assets.api.service import Service
 from embedding_assets.api.steering import Participation, Steering, steered
 from embedding_assets.documents.document import Box
-from embedding_assets.search.documents import Answer, Hit, Mode, QueryVectors
+from embedding_assets.errors import EmbeddingAssetsError
+from embedding_assets.experiments.plan import CHALLENGER, MODELS
+from embedding_assets.search.documents import Answer, DocumentSearch, Hit, Mode, QueryVectors
 from embedding_assets.search.filters import Filters, parse_filters
 from embedding_assets.search.highlight import find_highlights, query_terms
 from embedding_assets.search.query_log import Asked
+from embedding_assets.search.serving import Served
 
 Query = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=5_000)]
@@ -106,9 +110,12 @@ async def search(request: Request, wanted: SearchRequest) -> SearchAnswer:
     filters = parse_filters(wanted.filters)
     unit = wanted.unit if wanted.mode is None else None
     with steered(service, "search", unit) as steering:
-        mode = wanted.mode or _chosen(steering)
-        vectors = await _vectors(service, wanted.query, mode)
-        answer = await service.run(_answer, service, wanted, mode, filters, vectors)
+        chosen = _Chosen(wanted.mode) if wanted.mode else _chosen(steering)
+        searched = await service.run(_searched, service, chosen, steering)
+        vectors = await _vectors(service, wanted.query, chosen.mode, searched)
+        answer = await service.run(
+            _answer, service, searched, wanted, chosen.mode, filters, vectors
+        )
         steering.is_empty = not answer.results
     answer.experiment = steering.participation
     answer.took_ms = round((time.perf_counter() - began) * 1000, 2)
@@ -120,31 +127,68 @@ def _require_moderate(k: int, most: int) -> None:
         raise RequestError(f"{k} results are too many.", f"Ask for {most} at most.", 422)
 
 
-def _chosen(steering: Steering) -> Mode:
-    """The mode of the variant; one that does not exist chooses nothing."""
-    if steering.setting in {each.value for each in Mode}:
-        return Mode(steering.setting)
+@dataclass(frozen=True)
+class _Chosen:
+    """How a request is answered: by which mode, and whether by the model that is tried."""
+
+    mode: Mode = Mode.HYBRID
+    challenger: bool = False
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """The version of the index that answers a request to its end."""
+
+    documents: DocumentSearch
+    served: Served
+
+
+def _chosen(steering: Steering) -> _Chosen:
+    """What the variant chooses: a mode, or a model; one that does not exist chooses nothing."""
+    setting = steering.setting
+    if setting in {each.value for each in Mode}:
+        return _Chosen(Mode(setting))
+    if setting in MODELS:
+        return _Chosen(challenger=setting == CHALLENGER)
     steering.routed = None
-    return Mode.HYBRID
+    return _Chosen()
 
 
-async def _vectors(service: Service, query: str, mode: Mode) -> QueryVectors | None:
-    """The query's vector, computed together with those of others; None where words are enough."""
+def _searched(service: Service, chosen: _Chosen, steering: Steering) -> _Searched:
+    """A challenger that cannot answer is charged with it, and the champion answers."""
+    if chosen.challenger:
+        try:
+            documents = service.challenger()
+            return _Searched(documents, documents.served)
+        except EmbeddingAssetsError:
+            steering.is_error = True
+    documents = service.documents()
+    return _Searched(documents, documents.served)
+
+
+async def _vectors(
+    service: Service, query: str, mode: Mode, searched: _Searched
+) -> QueryVectors | None:
+    """The query's vector by the model of the version that is searched, computed together with those
+    of others; None where words are enough."""
     if mode is Mode.KEYWORD or not query.strip():
         return None
-    encoding = await service.encode([query])
-    return QueryVectors(service.queries.fingerprint, encoding.vectors)
+    encoder = service.encoder_of(searched.served.version.manifest.model.fingerprint)
+    encoding = await encoder.encode_soon([query])
+    return QueryVectors(encoder.fingerprint, encoding.vectors)
 
 
 def _answer(
     service: Service,
+    searched: _Searched,
     wanted: SearchRequest,
     mode: Mode,
     filters: Filters,
     vectors: QueryVectors | None,
 ) -> SearchAnswer:
-    documents = service.documents()
-    found = documents.answer(wanted.query, mode, wanted.k, filters, vectors=vectors)
+    found = searched.documents.answer(
+        wanted.query, mode, wanted.k, filters, vectors=vectors, served=searched.served
+    )
     _note(service, wanted.query, mode, found, vectors)
     terms = query_terms(wanted.query)
     return SearchAnswer(

@@ -1,0 +1,191 @@
+"""Which model serves, which one is tried beside it, and which ones can be gone back to.
+
+All of it stands in one file that is replaced in one step: whoever reads it sees either all of the
+old model's tables and indexes or all of the new one's.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from embedding_assets.errors import StoreDamagedError
+from embedding_assets.storage.files import published
+from embedding_assets.storage.lock import locked
+
+_EXACT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A model and the place of all that depends on it.
+
+    model, precision: as the settings name them. fingerprint: empty for a model that was never
+    tried. folder: below the data folder; empty for the data folder itself, where the first model's
+    tables are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
+    model: str
+    precision: str = "auto"
+    fingerprint: str = ""
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model that is computed beside the champion.
+
+    staged: when all of its tables and indexes were complete (UTC, ISO 8601); None before.
+    experiment: whose decision the gates ask for; None when none was wanted.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
+    seat: Seat
+    staged: str | None = None
+    experiment: str | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """A model that no longer serves, and since when (UTC, ISO 8601)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
+    seat: Seat
+    since: str
+
+
+@dataclass(frozen=True)
+class Seats:
+    """champion: who serves. configured: the model that the settings named when it began to.
+    since: when that was; empty for the first one.
+    earlier: who can be gone back to, the last one last. retired: whose place is yet to be removed.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
+    champion: Seat
+    configured: str
+    since: str = ""
+    challenger: Challenger | None = None
+    earlier: tuple[Left, ...] = ()
+    retired: tuple[Left, ...] = ()
+
+    @property
+    def all(self) -> tuple[Seat, ...]:
+        """Every seat of which something may be stored, the champion's first."""
+        tried = (self.challenger.seat,) if self.challenger else ()
+        return (self.champion, *tried, *(left.seat for left in (*self.earlier, *self.retired)))
+
+    def with_challenger(self, challenger: Challenger | None) -> "Seats":
+        """Another challenger, or none; the one before it is retired."""
+        before, retired = self.challenger, self.retired
+        if before and (challenger is None or challenger.seat != before.seat):
+            retired = (*retired, Left(before.seat, now()))
+        if challenger:
+            retired = tuple(left for left in retired if left.seat != challenger.seat)
+        return replace(self, challenger=challenger, retired=retired)
+
+    def promoted(self) -> "Seats":
+        """The challenger serves; the champion can be gone back to."""
+        assert self.challenger is not None
+        return replace(
+            self,
+            champion=self.challenger.seat,
+            since=now(),
+            challenger=None,
+            earlier=(*self.earlier, Left(self.champion, now())),
+        )
+
+    def rolled_back(self) -> "Seats":
+        """The model before the champion serves again; that one is the challenger again, unless
+        another one is tried meanwhile."""
+        *earlier, last = self.earlier
+        left = Left(self.champion, now())
+        is_free = self.challenger is None
+        return replace(
+            self,
+            champion=last.seat,
+            since=now(),
+            challenger=Challenger(left.seat, staged=left.since) if is_free else self.challenger,
+            earlier=tuple(earlier),
+            retired=self.retired if is_free else (*self.retired, left),
+        )
+
+    def without(self, seats: tuple[Seat, ...]) -> "Seats":
+        """The same without seats that can no longer be gone back to."""
+        earlier, retired = (
+            tuple(left for left in lefts if left.seat not in seats)
+            for lefts in (self.earlier, self.retired)
+        )
+        return replace(self, earlier=earlier, retired=retired)
+
+
+_SEATS = TypeAdapter(Seats)
+SeatsState = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class SeatsFile:
+    """Where the seats of a data folder are written."""
+
+    data_dir: Path
+    lock_timeout_seconds: float = 300.0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.data_dir / "models" / "seats.json"
+
+    def state(self) -> SeatsState:
+        """What changes with the file: cheap enough for every request."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def read(self, first: Seat) -> Seats:
+        """The seats; `first` alone while no other model was ever tried.
+
+        Raises StoreDamagedError.
+        """
+        try:
+            return _SEATS.validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return Seats(first, first.model)
+        except ValidationError as error:
+            raise StoreDamagedError(
+                f"{self.path}, which says which model serves, cannot be read: "
+                f"{error.errors()[0]['msg']}.",
+                "Restore it from a backup.",
+            ) from error
+
+    def write(self, seats: Seats) -> None:
+        """Replace the file in one step. The caller holds `locked`."""
+        with published(self.path) as staged:
+            staged.write_text(json.dumps(asdict(seats), indent=2) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def locked(self, timeout_seconds: float | None = None) -> Iterator[None]:
+        """Hold the seats against others who stage, judge, promote or roll back.
+
+        Raises StoreLockedError.
+        """
+        timeout = self.lock_timeout_seconds if timeout_seconds is None else timeout_seconds
+        with locked(self.data_dir / "locks" / "models.lock", timeout):
+            yield
+
+
+def now() -> str:
+    """The moment, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
