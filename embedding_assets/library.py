@@ -184,6 +184,12 @@ class Library:
         except NotFoundError:
             return None
 
+    def manifest_of(self, name: str) -> "Manifest":
+        """What is known of a version of the index. Raises FileNotFoundError, StoreDamagedError."""
+        from embedding_assets.search.manifest import read_manifest
+
+        return read_manifest(self.snapshots.path(name))
+
     def versions(self) -> "list[Manifest]":
         """The versions of the index that are kept, oldest first."""
         from embedding_assets.search.manifest import read_manifest

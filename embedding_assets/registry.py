@@ -181,6 +181,11 @@ class Registry:
                     changed = True
         return changed
 
+    def tags_of(self, name: str, version: str) -> dict[str, str]:
+        """What is told of a version. Raises RegistryError when there is no such version."""
+        with self._named_errors():
+            return dict(self.client.get_model_version(name, version).tags)
+
     def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Tell more of a version."""
         with self._named_errors():

@@ -144,6 +144,34 @@ class TrainingSettings(Group):
     seed: int = Field(0, ge=0, description="Decides the order of the texts.")
 
 
+class ReleaseSettings(Group):
+    """What a new model must reach before it may serve, and how long the one before is kept."""
+
+    margin: float = Field(
+        0.02,
+        ge=0,
+        description="How much lower a mean over the same queries may be, however unsure that is.",
+    )
+    recall: float = Field(
+        0.98, ge=0, le=1, description="Recall of the index against exact search, at the least."
+    )
+    overlap: float = Field(
+        0.2, ge=0, le=1, description="Share of the ten nearest that both models find, at the least."
+    )
+    duplicates: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of texts that lose a vector of their own, at the most.",
+    )
+    valid_hours: float = Field(
+        72.0, gt=0, description="Hours after which the gates' results are stale."
+    )
+    keep_days: float = Field(
+        14.0, ge=0, description="Days in which a model that left can be gone back to."
+    )
+
+
 class MlflowSettings(Group):
     """Where model versions and the runs that made vectors are recorded."""
 
@@ -337,6 +365,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    release: ReleaseSettings = ReleaseSettings()
     mlflow: MlflowSettings = MlflowSettings()
     similarity: SimilaritySettings = SimilaritySettings()
     apps: AppSettings = AppSettings()

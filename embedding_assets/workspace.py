@@ -63,6 +63,7 @@ from embedding_assets.records.plan import (
 from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
+from embedding_assets.release.gate_table import GATES_SCHEMA, GATES_TABLE
 from embedding_assets.release.seats import Seat, Seats, SeatsFile, SeatsState
 from embedding_assets.search.exact import nearest
 from embedding_assets.search.query_log import QUERY_SCHEMA
@@ -84,6 +85,7 @@ from embedding_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from embedding_assets.domain_model import Trainer
+    from embedding_assets.experiments.controller import ABTestController
     from embedding_assets.search.postgres_server import PostgresTarget
 
 DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
@@ -111,6 +113,7 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "doc_chunks": CHUNK_SCHEMA,
     "doc_vectors": vector_schema(_EMPTY_DIMENSION),
     "search_evaluation": EVALUATION_SCHEMA,
+    GATES_TABLE: GATES_SCHEMA,
     "search_queries": QUERY_SCHEMA,
     "embedding_drift": DRIFT_SCHEMA,
     "model_performance": LIVE_SCHEMA,
@@ -141,7 +144,7 @@ class Workspace:
     def __init__(self, settings: Settings, seat: Seat | None = None) -> None:
         self.data_dir = settings.data_dir.expanduser()
         self._given = settings.model_copy(update={"data_dir": self.data_dir})
-        self.seats_file = SeatsFile(self.data_dir, settings.storage.lock_timeout_seconds)
+        self.seats_file = SeatsFile(self.data_dir)
         self.seat = seat or self.seats.champion
         self.settings = _seated(self._given, self.seat)
         self.forgotten_accounts = Tombstones(self.data_dir / "forgotten" / "accounts.json")
@@ -172,12 +175,21 @@ class Workspace:
 
     def at(self, seat: Seat) -> "Workspace":
         """The same data folder with the tables of another model."""
-        return self if seat == self.seat else workspace_at(self._given, seat)
+        is_own = (seat.folder, seat.model) == (self.seat.folder, self.seat.model)
+        return self if is_own else workspace_at(self._given, seat)
+
+    def fingerprint_of(self, model: str, precision: str) -> str:
+        """The fingerprint that a model would have here; its precision is measured if it is new.
+
+        Raises ModelError subclasses.
+        """
+        return Workspace(self._given, Seat(model, precision)).fingerprint
 
     @property
     def others(self) -> "list[Workspace]":
         """The tables of every other model of which something may be stored."""
-        return [self.at(seat) for seat in self.seats.all if seat != self.seat]
+        seats = {seat.folder: seat for seat in self.seats.all}
+        return [self.at(seat) for folder, seat in seats.items() if folder != self.seat.folder]
 
     @property
     def seat_dir(self) -> Path:
@@ -230,6 +242,19 @@ class Workspace:
         """The registry of model versions and runs."""
         uri = self.settings.tracking_uri
         return Registry(uri, self.settings.mlflow.experiment, self.data_dir)
+
+    @cached_property
+    def experiments(self) -> "ABTestController":
+        """The experiments of the service's database.
+
+        Raises DatabaseUnavailableError when there is none.
+        """
+        from embedding_assets.database import open_engine, sqlite_url
+        from embedding_assets.experiments.controller import ABTestController
+
+        url = self.settings.service.database_url
+        place = url.get_secret_value() if url else sqlite_url(self.data_dir / "service.db")
+        return ABTestController(open_engine(place, make=False))
 
     @cached_property
     def library(self) -> Library:
@@ -500,7 +525,7 @@ class Workspace:
                 f"{self.fingerprint[:12]}).",
                 _STAGE_IT.format(live["name"], name),
             )
-        if self.seat == seats.champion and wanted not in (seats.configured, name):
+        if self.seat.folder == seats.champion.folder and wanted not in (seats.configured, name):
             raise ModelChangedError(
                 f"The settings name {wanted}, but {name} serves in {self.data_dir} since "
                 f"{seats.since}.",
@@ -531,6 +556,7 @@ class Workspace:
         """All that decides the configured model's vectors, in words."""
         report = self.precision
         return {
+            "model": self.settings.model.name,
             "content_sha256": self.model.content_sha256,
             "precision": report.precision,
             "backend": report.backend,

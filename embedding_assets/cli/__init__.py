@@ -9,6 +9,7 @@ from embedding_assets.cli import (
     experiment_control,
     experiments,
     keys,
+    models,
     operations,
     records,
     serve,
@@ -36,7 +37,7 @@ app.add_typer(operations.alerts_app, name="alerts")
 app.add_typer(operations.app)
 app.add_typer(records.quarantine_app, name="quarantine")
 app.add_typer(records.store_app, name="store")
-app.add_typer(records.model_app, name="model")
+app.add_typer(models.app, name="model")
 
 
 def main() -> None:

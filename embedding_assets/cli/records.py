@@ -1,4 +1,4 @@
-"""Commands around records, the data folder and the model."""
+"""Commands around records and the data folder."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,12 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from embedding_assets.cli.output import AsJson, Progress, open_settings, show, workspace
-from embedding_assets.cli.training import model_train
 
 quarantine_app = typer.Typer(help="Rows that could not be used.", no_args_is_help=True)
 store_app = typer.Typer(help="The data folder.", no_args_is_help=True)
-model_app = typer.Typer(help="The model that makes the vectors.", no_args_is_help=True)
-model_app.command("train")(model_train)
 app = typer.Typer()
 
 
@@ -20,7 +17,8 @@ def embed(
     input_path: Annotated[Path, typer.Argument(metavar="INPUT.parquet")],
     output_path: Annotated[Path, typer.Argument(metavar="OUTPUT.parquet")],
     model: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_PATH_OR_ARCHIVE", help="Instead of model.name.")
+        str | None,
+        typer.Option(metavar="NAME_OR_PATH_OR_ARCHIVE", help="Instead of the one that serves."),
     ] = None,
     history_days: Annotated[
         int | None, typer.Option(min=1, help="Look back this far from each account's last order.")
@@ -28,8 +26,11 @@ def embed(
     as_json: AsJson = False,
 ) -> None:
     """Embed the accounts of one file of order records."""
-    settings = open_settings()
+    given = open_settings()
     from embedding_assets.records.processor import EmbeddingProcessor
+    from embedding_assets.workspace import seated
+
+    settings = seated(given)
 
     processor = EmbeddingProcessor(
         model or settings.model.name,
@@ -127,27 +128,6 @@ def store_publish(as_json: AsJson = False) -> None:
     opened = workspace()
     opened.warehouse.publish()
     show({"warehouse": str(opened.warehouse.path)}, lambda r: r["warehouse"], as_json)
-
-
-@model_app.command("show")
-def model_show(as_json: AsJson = False) -> None:
-    """Show the configured model, its fingerprint and how its vectors are computed."""
-    opened = workspace()
-    entry: dict[str, Any] = {
-        "name": opened.settings.model.name,
-        "fingerprint": opened.fingerprint,
-    }
-    entry |= opened.model_details() | {"live": opened.live_model()}
-    show(entry, lambda r: "\n".join(f"{k:16} {v}" for k, v in r.items()), as_json)
-
-
-@model_app.command("switch")
-def model_switch(as_json: AsJson = False) -> None:
-    """Make the configured model the live one: every day is then stale and embedded anew."""
-    opened = workspace()
-    opened.switch_model()
-    text = "{name} is live; the next run embeds every day anew."
-    show(opened.live_model(), lambda live: text.format(**live), as_json)
 
 
 def _embed_text(report: Any) -> str:

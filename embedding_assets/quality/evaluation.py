@@ -73,6 +73,34 @@ def evaluate(
     is computed twice.
     """
     steps = _Steps()
+    texts, queries, values = _judged(collection, encoder, store, steps)
+    return Evaluation(
+        collection.name,
+        texts,
+        queries,
+        encoder.fingerprint,
+        {
+            mode: {name: Score.of(one) for name, one in each.items()}
+            for mode, each in values.items()
+        },
+        _comparisons({mode: each[JUDGED_BY] for mode, each in values.items()}),
+        steps.seconds,
+    )
+
+
+def judged_queries(
+    collection: Collection, encoder: Encoder, store: VectorStore | None = None
+) -> dict[str, Values]:
+    """float64 [n] by mode: nDCG@10 of each query as `evaluate` judges it, for `retrieval.compare`
+    with another model's on the same collection."""
+    *_, values = _judged(collection, encoder, store, _Steps())
+    return {mode: each[JUDGED_BY] for mode, each in values.items()}
+
+
+def _judged(
+    collection: Collection, encoder: Encoder, store: VectorStore | None, steps: "_Steps"
+) -> tuple[int, int, dict[str, dict[str, Values]]]:
+    """The documents, the queries, and each query's value by mode and metric."""
     ids = [name for name, text in collection.documents.items() if text.strip()]
     texts = [collection.documents[name] for name in ids]
     queries = [*collection.queries.values()]
@@ -88,18 +116,7 @@ def evaluate(
         mode: {name: metric(rows, judged) for name, metric in METRICS.items()}
         for mode, rows in ranked.items()
     }
-    return Evaluation(
-        collection.name,
-        len(texts),
-        len(queries),
-        encoder.fingerprint,
-        {
-            mode: {name: Score.of(one) for name, one in each.items()}
-            for mode, each in values.items()
-        },
-        _comparisons({mode: each[JUDGED_BY] for mode, each in values.items()}),
-        steps.seconds,
-    )
+    return len(texts), len(queries), values
 
 
 @dataclass

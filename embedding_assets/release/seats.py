@@ -6,7 +6,7 @@ old model's tables and indexes or all of the new one's.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -43,13 +43,15 @@ class Seat:
 class Challenger:
     """A model that is computed beside the champion.
 
-    staged: when all of its tables and indexes were complete (UTC, ISO 8601); None before.
+    source: as it was asked for, perhaps by the registry's name. staged: when all of its tables and
+    indexes were complete (UTC, ISO 8601); None before.
     experiment: whose decision the gates ask for; None when none was wanted.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     seat: Seat
+    source: str = ""
     staged: str | None = None
     experiment: str | None = None
 
@@ -121,13 +123,20 @@ class Seats:
             retired=self.retired if is_free else (*self.retired, left),
         )
 
-    def without(self, seats: tuple[Seat, ...]) -> "Seats":
-        """The same without seats that can no longer be gone back to."""
-        earlier, retired = (
-            tuple(left for left in lefts if left.seat not in seats)
-            for lefts in (self.earlier, self.retired)
-        )
-        return replace(self, earlier=earlier, retired=retired)
+    def retiring(self, is_old: Callable[[Left], bool]) -> "Seats":
+        """The same without going back to models that left too long ago."""
+        old = tuple(left for left in self.earlier if is_old(left))
+        kept = tuple(left for left in self.earlier if left not in old)
+        return replace(self, earlier=kept, retired=(*self.retired, *old))
+
+    @property
+    def unused(self) -> tuple[Seat, ...]:
+        """The retired seats that nothing else names."""
+        tried = (self.challenger.seat,) if self.challenger else ()
+        named = {seat.folder for seat in (self.champion, *tried)}
+        named |= {left.seat.folder for left in self.earlier}
+        retired = {left.seat.folder: left.seat for left in self.retired}
+        return tuple(seat for folder, seat in retired.items() if folder not in named)
 
 
 _SEATS = TypeAdapter(Seats)
@@ -139,7 +148,7 @@ class SeatsFile:
     """Where the seats of a data folder are written."""
 
     data_dir: Path
-    lock_timeout_seconds: float = 300.0
+    lock_timeout_seconds: float = 60.0
 
     @property
     def path(self) -> Path:
@@ -176,13 +185,23 @@ class SeatsFile:
             staged.write_text(json.dumps(asdict(seats), indent=2) + "\n", encoding="utf-8")
 
     @contextmanager
-    def locked(self, timeout_seconds: float | None = None) -> Iterator[None]:
-        """Hold the seats against others who stage, judge, promote or roll back.
+    def locked(self) -> Iterator[None]:
+        """Hold the file while it is changed, which takes no time: going back to the model before
+        never waits for a model that is computed.
 
         Raises StoreLockedError.
         """
-        timeout = self.lock_timeout_seconds if timeout_seconds is None else timeout_seconds
-        with locked(self.data_dir / "locks" / "models.lock", timeout):
+        with locked(self.data_dir / "locks" / "seats.lock", self.lock_timeout_seconds):
+            yield
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the challenger's place against others who stage, judge or promote; they are told at
+        once who does.
+
+        Raises StoreLockedError.
+        """
+        with locked(self.data_dir / "locks" / "challenger.lock", 0):
             yield
 
 

@@ -155,7 +155,7 @@ class ParquetTable:
         """All rows of one partition."""
         return self.dataset(None if key is None else [key]).to_table()
 
-    def remove(self, key: str) -> bool:
+    def remove(self, key: str | None) -> bool:
         """Remove a partition; whether it was there."""
         try:
             self.path(key).unlink()

@@ -1,0 +1,245 @@
+"""The gates: the challenger judged against the champion on what is stored of both."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.experiments.plan import CHALLENGER
+from embedding_assets.forget.used import chunk_texts
+from embedding_assets.quality import gates
+from embedding_assets.quality.collections import Collection, load_collection
+from embedding_assets.quality.encoded import encoded
+from embedding_assets.quality.evaluation import judged_queries
+from embedding_assets.quality.gates import GATES_CODE, Gate, Limits, Soundness
+from embedding_assets.quality.overlap import neighbour_overlap
+from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs
+from embedding_assets.quality.self_retrieval import self_retrieval
+from embedding_assets.release.gate_table import Judgement
+from embedding_assets.release.stage import required
+from embedding_assets.storage.duck import query_engine
+
+if TYPE_CHECKING:
+    from embedding_assets.workspace import Workspace
+
+_TABLES = ("doc_vectors", "account_embeddings", "item_embeddings")
+_TEXTS = 1_000
+_BATCH_ROWS = 16_384
+_CHANGED = 0.1
+
+
+def judge(champion: "Workspace", challenger: "Workspace") -> Judgement:
+    """Judge the challenger by all gates; nothing is changed but vectors that were computed for it.
+
+    Raises CollectionError for labelled queries that cannot be read.
+    """
+    return Judgement(
+        tuple(_Judge(champion, challenger).all()),
+        challenger.fingerprint,
+        champion.fingerprint,
+        datetime.now(UTC),
+        basis_of(champion, challenger),
+    )
+
+
+def basis_of(champion: "Workspace", challenger: "Workspace") -> dict[str, Any]:
+    """By what it is known whether a judgement would still be the same."""
+    limits = challenger.settings.release
+    folder = challenger.settings.search.evaluation
+    tried = required(champion.seats)
+    return {
+        "code": GATES_CODE,
+        "limits": limits.model_dump(mode="json", exclude={"keep_days", "valid_hours"}),
+        "queries": str(folder) if folder else None,
+        "experiment": tried.experiment,
+        "rows": {name: challenger.rows(name) for name in _TABLES},
+    }
+
+
+def why_stale(found: Judgement, champion: "Workspace", challenger: "Workspace") -> str | None:
+    """Why a judgement says nothing any more; None when it holds."""
+    now = basis_of(champion, challenger)
+    hours = challenger.settings.release.valid_hours
+    if (found.challenger, found.champion) != (challenger.fingerprint, champion.fingerprint):
+        return "it was another pair of models that was judged"
+    if datetime.now(UTC) - found.at > timedelta(hours=hours):
+        return f"it was judged more than {hours:g} hours ago, on {found.at:%Y-%m-%d %H:%M} UTC"
+    for name in ("code", "limits", "queries", "experiment"):
+        if found.basis.get(name) != now[name]:
+            return f"what is judged by has changed ({name})"
+    for name, rows in now["rows"].items():
+        before = found.basis["rows"].get(name, 0)
+        if abs(rows - before) > _CHANGED * max(rows, before):
+            return f"{name} had {before:,} rows then and has {rows:,} now"
+    return None
+
+
+def structural(champion: "Workspace", challenger: "Workspace") -> list[Gate]:
+    """The gates that cost next to nothing and must hold of the very state that is promoted."""
+    judged = _Judge(champion, challenger)
+    return [judged.completeness(), *judged.soundness(), judged.ann_recall()]
+
+
+class _Judge:
+    """One judgement under way."""
+
+    def __init__(self, champion: "Workspace", challenger: "Workspace") -> None:
+        self.champion = champion
+        self.challenger = challenger
+        release = challenger.settings.release
+        self.limits = Limits(release.margin, release.recall, release.overlap, release.duplicates)
+
+    def all(self) -> Iterator[Gate]:
+        yield self.completeness()
+        yield from self.soundness()
+        yield from self.texts()
+        yield self.ann_recall()
+        yield from self.retrieval()
+        yield self.self_retrieval("document_self_retrieval", self.passages(), "passages")
+        yield self.self_retrieval("account_self_retrieval", self.histories(), "accounts")
+        yield self.experiment()
+
+    def completeness(self) -> Gate:
+        lacking, slices = {}, 0
+        for name in _TABLES:
+            theirs, own = self.champion.table(name), self.challenger.table(name)
+            keys = theirs.keys()
+            slices += len(keys) or int(theirs.footer() is not None)
+            held = {*own.keys()}
+            lacking[name] = sum(key not in held for key in keys)
+            if not keys and theirs.footer() is not None:
+                lacking[name] = int(own.footer() is None)
+        index, own_index = (each.library.served_version() for each in self._both)
+        lacking["document_index"] = int(index is not None and own_index is None)
+        if not slices:
+            return gates.missing("completeness", "nothing is stored to compare the models on")
+        return gates.complete(lacking, slices)
+
+    def soundness(self) -> Iterator[Gate]:
+        sound = Soundness(self.challenger.model.window)
+        for name in _TABLES:
+            table = self.challenger.table(name)
+            keys: Sequence[str | None] = table.keys() or ([None] if table.footer() else [])
+            for key in keys:
+                columns = ["embedding", "tokens", "windows"]
+                for batch in table.batches(None if key is None else [key], _BATCH_ROWS, columns):
+                    sound.add(batch)
+        if not sound.rows:
+            yield gates.missing("norms", "no vector is stored")
+            yield gates.missing("truncation", "no vector is stored")
+            return
+        yield sound.norms()
+        yield sound.truncation()
+
+    def texts(self) -> Iterator[Gate]:
+        """The gates over a sample of the champion's texts."""
+        texts = sorted({*self._sampled_texts()})
+        if len(texts) < 2:
+            yield gates.not_applicable("duplicates", "there are fewer than two texts")
+            yield gates.not_applicable("neighbour_overlap", "there are fewer than two texts")
+            return
+        own, theirs = (
+            encoded(texts, each.encoder, each.vectors) for each in (self.challenger, self.champion)
+        )
+        yield gates.duplicates(own, theirs, self.limits.duplicates)
+        yield gates.overlap(neighbour_overlap(own, theirs), len(texts), self.limits.overlap)
+
+    def ann_recall(self) -> Gate:
+        try:
+            library = self.challenger.library
+            manifest = library.manifest_of(library.snapshots.current())
+        except NotFoundError:
+            if self.champion.library.served_version() is None:
+                return gates.not_applicable("ann_recall", "no documents are indexed")
+            return gates.missing("ann_recall", "the challenger has no index of documents")
+        return gates.index_recall(manifest.recall_at_10, manifest.method, self.limits.recall)
+
+    def retrieval(self) -> Iterator[Gate]:
+        """By labelled queries where there are any; the halves of passages stand in for them."""
+        folder = self.challenger.settings.search.evaluation
+        if not folder:
+            why = "search.evaluation names no labelled queries; the halves of passages are judged"
+            yield gates.not_applicable("retrieval", why)
+            yield gates.not_applicable("retrieval_hybrid", why)
+            return
+        collection = load_collection(self.challenger.evaluation_folder)
+        own, theirs = (self._judged(collection, each) for each in (self.challenger, self.champion))
+        for name, mode in (("retrieval", "semantic"), ("retrieval_hybrid", "hybrid")):
+            what = f"nDCG@10 of {mode} search"
+            yield gates.not_worse(name, own[mode], theirs[mode], what, self.limits.margin)
+
+    def self_retrieval(self, name: str, pairs: Pairs, what: str) -> Gate:
+        if len(pairs) < 2:
+            return gates.not_applicable(name, f"there are fewer than two {what} to halve")
+        own, theirs = (
+            self_retrieval(pairs, each.encoder, each.vectors).reciprocal_ranks
+            for each in (self.challenger, self.champion)
+        )
+        words = f"MRR of the halves of {what}"
+        return gates.not_worse(name, own, theirs, words, self.limits.margin)
+
+    def passages(self) -> Pairs:
+        return document_pairs(self._chunks("text"))
+
+    def histories(self) -> Pairs:
+        cleaned = self.champion.table("cleaned_records")
+        keys = [key for key, footer in cleaned.footers(cleaned.keys()).items() if footer.rows]
+        if not keys:
+            return Pairs((), ())
+        settings = self.champion.settings
+        with query_engine(settings.storage.query_memory_mb) as connection:
+            connection.register("records", cleaned.dataset(keys))
+            return account_pairs(connection, history_days=settings.records.history_days)
+
+    def experiment(self) -> Gate:
+        asked = required(self.champion.seats).experiment
+        if asked is None:
+            return gates.not_applicable("experiment", "no experiment was asked for")
+        try:
+            found = self.champion.experiments.find(asked)
+        except EmbeddingAssetsError as error:
+            return gates.missing("experiment", error.problem)
+        decision = found.decision
+        if decision is None:
+            return gates.missing("experiment", f"{asked} is {found.state} and not decided")
+        setting = {each.name: each.setting for each in found.plan.variants}[decision.chosen]
+        no_loss = setting == CHALLENGER or decision.outcome == "no_difference"
+        words = (
+            f"{asked} chose {decision.chosen} ({decision.outcome}): {' '.join(decision.reasons)}"
+        )
+        return Gate("experiment", "passed" if no_loss else "failed", words)
+
+    @property
+    def _both(self) -> "tuple[Workspace, Workspace]":
+        return self.champion, self.challenger
+
+    def _judged(self, collection: Collection, workspace: "Workspace") -> dict[str, Any]:
+        return judged_queries(collection, workspace.encoder, workspace.vectors)
+
+    def _sampled_texts(self) -> list[str]:
+        """Texts of each kind; always the same ones, whatever their order."""
+        kinds: list[Callable[[], Iterator[str]]] = [
+            lambda: self._chunks(None),
+            lambda: self._column("latest_account_embeddings", "text_for_embedding"),
+            lambda: self._column("item_embeddings", "item_description"),
+        ]
+        return [text for kind in kinds for text in nsmallest(_TEXTS, {*kind()}, key=_rank)]
+
+    def _chunks(self, column: str | None) -> Iterator[str]:
+        """The passages of the champion: one column, or what is embedded of them."""
+        chunks = self.champion.table("doc_chunks")
+        for key in chunks.keys():
+            for batch in chunks.batches([key], _BATCH_ROWS):
+                yield from batch[column].to_pylist() if column else chunk_texts(batch)
+
+    def _column(self, asset: str, column: str) -> Iterator[str]:
+        table = self.champion.table(asset)
+        if table.footer() is not None:
+            for batch in table.batches(None, _BATCH_ROWS, [column]):
+                yield from batch[column].to_pylist()
+
+
+def _rank(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
