@@ -9,6 +9,7 @@ from embedding_assets.defs import (
     automation,
     document_automation,
     drift_automation,
+    model_automation,
 )
 from embedding_assets.defs.io_managers import DuckDBIOManager, ParquetIOManager
 from embedding_assets.defs.resources import WorkspaceResource
@@ -24,6 +25,11 @@ defs = dg.Definitions(
         document_automation.document_index_job,
         app_automation.apps_job,
         drift_automation.drift_job,
+        model_automation.stage_model_job,
+        model_automation.evaluate_model_job,
+        model_automation.promote_model_job,
+        model_automation.release_model_job,
+        model_automation.roll_back_model,
     ],
     schedules=[
         automation.daily_records,
@@ -44,6 +50,7 @@ defs = dg.Definitions(
         alerting.checks_failed,
         alerting.assets_not_fresh,
         alerting.data_overdue,
+        model_automation.challenger_alias_moved,
     ],
     executor=dg.in_process_executor,
     resources={

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from embedding_assets.defs.pictures import markdown_picture
+from embedding_assets.defs.pictures import markdown_picture, markdown_table
 from embedding_assets.defs.policy import columns
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.retries import retried
@@ -41,7 +41,7 @@ def search_evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceRes
         {
             "model": str(version),
             "mlflow_run": dg.MetadataValue.url(run.link),
-            "scores": dg.MetadataValue.md(_table(evaluation.to_table())),
+            "scores": markdown_table(evaluation.to_table()),
             "comparisons": [vars(each) for each in evaluation.comparisons],
             "picture": markdown_picture(image, "Scores of each mode"),
         }
@@ -58,9 +58,3 @@ def search_evaluation_hybrid_not_worse(search_evaluation: ParquetTable) -> dg.As
     footer = search_evaluation.footer()
     is_worse = footer is None or bool(footer.stats["hybrid_is_worse"])
     return dg.AssetCheckResult(passed=not is_worse, severity=dg.AssetCheckSeverity.WARN)
-
-
-def _table(lines: list[tuple[str, ...]]) -> str:
-    head, *rows = lines
-    rule = "|".join("---" for _ in head)
-    return "\n".join([f"|{'|'.join(head)}|", f"|{rule}|", *(f"|{'|'.join(r)}|" for r in rows)])

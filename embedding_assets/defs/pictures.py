@@ -3,6 +3,7 @@
 import base64
 import io
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -112,6 +113,13 @@ def _markdown(figure: "Figure", title: str) -> dg.MarkdownMetadataValue:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     return markdown_picture(picture.getvalue(), title)
+
+
+def markdown_table(lines: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """Lines as a table, the first one its head."""
+    head, *rows = [" | ".join(map(str, line)) for line in lines]
+    rule = " | ".join("---" for _ in lines[0])
+    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in (head, rule, *rows)))
 
 
 def markdown_picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:

@@ -1,6 +1,6 @@
 """The upkeep of the vector store: segments merged, and a size budget kept."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ class Upkeep:
     bytes: int
 
 
-def keep_within_budget(root: Path, budget_bytes: int, live: str | None = None) -> Upkeep:
-    """Drop vectors below `root` until the budget holds: first whole models other than `live`, the
+def keep_within_budget(root: Path, budget_bytes: int, live: Collection[str] = ()) -> Upkeep:
+    """Drop vectors below `root` until the budget holds: first whole models that are not `live`, the
     longest unchanged first, then the oldest segments. Then merge the segments of every model.
 
     Dropped vectors are computed again when they are needed; no asset loses a row.
@@ -30,7 +30,7 @@ def keep_within_budget(root: Path, budget_bytes: int, live: str | None = None) -
         folders = sorted((p for p in root.glob("*") if p.is_dir()), key=lambda p: p.stat().st_mtime)
         models = segments = 0
         for folder in folders:
-            if folder.name != live and _size(root) > budget_bytes:
+            if folder.name not in live and _size(root) > budget_bytes:
                 models += _drop(folder.glob("*.parquet")) > 0
         for path in sorted(root.glob("*/*.parquet"), key=lambda path: path.name):
             if _size(root) > budget_bytes:

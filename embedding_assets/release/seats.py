@@ -55,6 +55,10 @@ class Challenger:
     staged: str | None = None
     experiment: str | None = None
 
+    def is_for(self, source: str, fingerprint: str) -> bool:
+        """Whether it is what somebody else calls so, or knows by that fingerprint."""
+        return source == self.source or fingerprint == self.seat.fingerprint
+
 
 @dataclass(frozen=True)
 class Left:

@@ -127,13 +127,15 @@ def align_aliases(workspace: "Workspace") -> bool:
 def drop_challenger(workspace: "Workspace") -> Seat:
     """Give up the challenger; what was computed for it goes with the next upkeep.
 
-    Raises NotFoundError when there is none, StoreLockedError.
+    Raises NotFoundError when there is none, StoreLockedError, and RegistryError when its alias
+    could not be taken from it.
     """
     with workspace.seats_file.locked():
         seats = workspace.seats
         seat = required(seats).seat
         workspace.seats_file.write(seats.with_challenger(None))
-        return seat
+    workspace.registry.give_alias(CHALLENGER, None)
+    return seat
 
 
 def required(seats: Seats) -> Challenger:
