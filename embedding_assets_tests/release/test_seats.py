@@ -1,0 +1,85 @@
+import pytest
+
+from embedding_assets.errors import StoreDamagedError, StoreLockedError
+from embedding_assets.release.seats import Challenger, Seat, Seats, SeatsFile
+
+FIRST = Seat("mini", fingerprint="f1")
+SECOND = Seat("other", fingerprint="f2", folder="spaces/f2")
+THIRD = Seat("third", fingerprint="f3", folder="spaces/f3")
+
+
+def trying(seat=SECOND, **more):
+    return Seats(FIRST, "mini").with_challenger(Challenger(seat, **more))
+
+
+def seats_of(lefts):
+    return [left.seat for left in lefts]
+
+
+def test_the_settings_model_serves_until_another_one_was_tried(tmp_path):
+    file = SeatsFile(tmp_path)
+    assert file.state() is None
+    assert file.read(FIRST) == Seats(FIRST, "mini")
+
+
+def test_seats_are_read_as_they_were_written(tmp_path):
+    file = SeatsFile(tmp_path)
+    seats = trying(source="models:/other/1", staged="2026-03-01T00:00:00+00:00").promoted()
+    file.write(seats)
+    before = file.state()
+    assert file.read(THIRD) == seats
+    file.write(seats.rolled_back())
+    assert file.state() != before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"champion": 1}', '{"champion": {"model": "m"}, "x": 1}']
+)
+def test_seats_that_cannot_be_read_are_named(tmp_path, text):
+    file = SeatsFile(tmp_path)
+    file.path.parent.mkdir()
+    file.path.write_text(text)
+    with pytest.raises(StoreDamagedError, match="seats.json"):
+        file.read(FIRST)
+
+
+def test_promoting_and_going_back_end_where_they_began_but_for_the_challenger():
+    promoted = trying(staged="now").promoted()
+    assert (promoted.champion, promoted.challenger) == (SECOND, None)
+    assert seats_of(promoted.earlier) == [FIRST]
+    back = promoted.rolled_back()
+    assert (back.champion, back.earlier) == (FIRST, ())
+    assert back.challenger is not None and back.challenger.seat == SECOND
+    assert back.challenger.staged
+
+
+def test_going_back_while_another_one_is_tried_retires_who_leaves():
+    back = trying().promoted().with_challenger(Challenger(THIRD)).rolled_back()
+    assert back.challenger == Challenger(THIRD)
+    assert seats_of(back.retired) == [SECOND]
+
+
+def test_another_challenger_retires_the_one_before_it_and_the_same_one_does_not():
+    assert seats_of(trying().with_challenger(Challenger(THIRD)).retired) == [SECOND]
+    assert trying().with_challenger(Challenger(SECOND, staged="now")).retired == ()
+    dropped = trying().with_challenger(None)
+    assert seats_of(dropped.retired) == [SECOND]
+    assert dropped.with_challenger(Challenger(SECOND)).retired == ()
+
+
+def test_a_seat_is_unused_only_when_nothing_else_names_it():
+    promoted = trying().promoted()
+    assert promoted.retiring(lambda left: False) == promoted
+    old = promoted.retiring(lambda left: True)
+    assert (old.earlier, old.unused) == ((), (FIRST,))
+    again = old.with_challenger(Challenger(THIRD)).promoted().rolled_back()
+    assert again.with_challenger(Challenger(FIRST)).unused == (THIRD,)
+
+
+def test_who_works_on_the_challenger_keeps_others_out_but_not_who_goes_back(tmp_path):
+    file = SeatsFile(tmp_path)
+    with file.working():
+        with pytest.raises(StoreLockedError), SeatsFile(tmp_path).working():
+            pass
+        with file.locked():
+            file.write(trying())

@@ -1,0 +1,119 @@
+import pytest
+
+from embedding_assets.errors import InputError, ModelChangedError, NotFoundError, StoreLockedError
+from embedding_assets.release.stage import drop_challenger, stage, take_seat
+from embedding_assets.release.work import Done, Price, prices
+from embedding_assets.workspace import MODEL_ASSETS
+from embedding_assets_tests.release.two_models import read_documents, write_documents
+
+PARQUET = [name for name in MODEL_ASSETS if not name.startswith(("similar", "doc_c"))]
+
+
+def staged(place, **more):
+    opened = place.open()
+    tried = take_seat(opened, str(place.second), **more)
+    return opened, tried, stage(opened, tried)
+
+
+def bytes_of(workspace):
+    files = sorted((workspace.data_dir / "assets").rglob("*.parquet"))
+    return {path.relative_to(workspace.data_dir): path.read_bytes() for path in files}
+
+
+def test_a_model_is_computed_beside_the_one_that_serves_and_touches_nothing_of_it(place):
+    before = bytes_of(place.open())
+    index = place.open().library.served_version()
+    opened, tried, done = staged(place)
+    assert bytes_of(opened) == before and opened.library.served_version() == index
+    for name in ("doc_vectors", "account_embeddings", "item_embeddings"):
+        assert tried.rows(name) == opened.rows(name) > 0
+    assert tried.library.served_version() not in (None, index)
+    assert len(tried.table_rows("similar_accounts")) == len(opened.table_rows("similar_accounts"))
+    assert {each.part for each in done.done} == {"documents", "accounts", "items"}
+    assert done.computed == done.done[0].costs["computed"] + sum(
+        each.costs["computed"] for each in done.done[1:]
+    )
+    assert place.open() is not None and place.open().seat.folder == ""
+
+
+def test_the_price_is_told_before_the_cheapest_first_and_nothing_is_left_to_pay_after(place):
+    opened = place.open()
+    tried = take_seat(opened, str(place.second))
+    told = []
+    stage(opened, tried, tell=told.append)
+    price = [each for each in told if isinstance(each, Price)]
+    assert [each.seconds for each in price] == sorted(each.seconds for each in price)
+    assert all(each.texts and each.tokens and each.seconds for each in price)
+    assert [each.part for each in told if isinstance(each, Done)] == [each.part for each in price]
+    assert {(each.texts, each.seconds) for each in prices(opened, tried)} == {(0, 0.0)}
+
+
+def test_staging_again_computes_only_what_has_come_since(place):
+    opened, tried, first = staged(place)
+    assert first.computed > 0
+    assert stage(opened, tried).computed == 0
+    write_documents(place, {"tea": "Steep the leaves for four minutes and pour the tea at once."})
+    read_documents(opened)
+    again = stage(opened, tried)
+    assert again.computed == 1
+    assert "tea.json" in tried.table("doc_vectors").keys()
+
+
+def test_staging_that_was_broken_off_goes_on_where_it_was(place, monkeypatch):
+    opened = place.open()
+    tried = take_seat(opened, str(place.second))
+    real, calls = type(tried.vectors).encode, []
+
+    def breaking(self, texts, encoder, on_progress=None):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(len(texts))
+        return real(self, texts, encoder, on_progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tried.vectors), "encode", breaking)
+        with pytest.raises(KeyboardInterrupt):
+            stage(opened, tried)
+    assert opened.seats.challenger.staged is None
+    stored = len(tried.vectors)
+    assert stored > 0
+    done = stage(opened, tried)
+    assert done.computed == len(tried.vectors) - stored
+    assert opened.seats.challenger.staged
+
+
+def test_one_challenger_is_computed_at_a_time(place):
+    opened = place.open()
+    tried = take_seat(opened, str(place.second))
+    with opened.seats_file.working(), pytest.raises(StoreLockedError):
+        stage(opened, tried)
+
+
+def test_the_model_that_serves_cannot_be_tried_nor_none(place):
+    with pytest.raises(InputError, match="serves already"):
+        take_seat(place.open(), str(place.first))
+    with pytest.raises(NotFoundError, match="No model is staged"):
+        take_seat(place.open(), None)
+
+
+def test_the_registry_says_who_serves_and_who_is_tried(place):
+    opened, tried, done = staged(place)
+    assert opened.registry.aliased("champion") == [opened.model_version]
+    assert opened.registry.aliased("challenger") == [done.version]
+    drop_challenger(opened)
+    assert opened.registry.aliased("challenger") == []
+    assert [left.seat for left in opened.seats.retired] == [tried.seat]
+
+
+def test_a_version_of_the_registry_is_found_by_its_files_on_this_machine(place):
+    opened, tried, done = staged(place)
+    drop_challenger(opened)
+    again = take_seat(opened, f"models:/{done.version.name}/{done.version.version}")
+    assert again.seat == tried.seat
+    assert stage(opened, again).computed == 0
+
+
+def test_a_setting_that_names_another_model_is_refused_with_the_way_to_stage_it(place):
+    other = place.open(model={"name": str(place.second), "threads": 1})
+    with pytest.raises(ModelChangedError, match="model stage"):
+        _ = other.encoder
