@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from embedding_assets import workspace as workspace_module
+from embedding_assets.embedding import precision
 from embedding_assets.records.days import clean_slices, raw_slices, text_slices
 from embedding_assets.registry import FINGERPRINT, ModelVersion, Registry, registered_name
 from embedding_assets.release.work import PARTS
@@ -58,7 +63,7 @@ class Place:
 
 
 def fill(place: Place) -> Workspace:
-    """Documents, four accounts with four orders each, and all that the first model makes of them."""
+    """Documents, four accounts with four orders each, and what the first model makes of them."""
     write_documents(place, TOPICS)
     _write_records(place)
     workspace = place.open()
@@ -131,6 +136,11 @@ def without_upload(registry: Registry, entry, experiment) -> ModelVersion:
     return ModelVersion(name, str(made.version), entry.fingerprint)
 
 
-def registering(tracking_uri, experiment, data_dir, entry) -> ModelVersion:
-    """`registry.register` in this process."""
-    return Registry(tracking_uri, experiment, data_dir).ensure_registered(entry)
+@contextmanager
+def quick() -> Iterator[None]:
+    """What has a process of its own otherwise is done in this one; versions have no files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "_register", without_upload)
+        for module in (workspace_module, precision):
+            patch.setattr(module, "aside", lambda function, *args: function(*args))
+        yield
