@@ -173,6 +173,10 @@ class Workspace:
         """Which model serves, which one is tried and which can be gone back to, as it is now."""
         return self.seats_file.read(_first_seat(self._given))
 
+    def serving(self) -> "Workspace":
+        """The same data folder with the tables of the model that serves now."""
+        return open_workspace(self._given)
+
     def at(self, seat: Seat) -> "Workspace":
         """The same data folder with the tables of another model."""
         is_own = (seat.folder, seat.model) == (self.seat.folder, self.seat.model)

@@ -8,6 +8,7 @@ from pydantic import Field
 from embedding_assets.defs.pictures import markdown_table
 from embedding_assets.defs.policy import columns
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.defs.retries import retried
 from embedding_assets.errors import NotFoundError
 from embedding_assets.release.gate_table import GATES, GATES_SCHEMA, Judgement
 from embedding_assets.release.judge import judge
@@ -33,6 +34,7 @@ class Tried(dg.Config):
 
 
 @dg.asset(group_name="models", kinds={"parquet", "mlflow"})
+@retried
 def challenger(
     context: dg.AssetExecutionContext, config: Tried, workspace: WorkspaceResource
 ) -> dg.MaterializeResult[None]:
@@ -69,6 +71,7 @@ def challenger(
     deps=[challenger],
     metadata={"dagster/column_schema": columns(GATES_SCHEMA)},
 )
+@retried
 def model_gates(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Slice:
     """What the gates say of the challenger: one row each, with its value, the champion's, and the
     limit. A gate that is closed, missing or stale lets no model serve."""
@@ -125,6 +128,7 @@ def gates_open(model_gates: ParquetTable) -> Iterator[dg.AssetCheckResult]:
 
 
 @dg.asset(group_name="models", deps=[model_gates])
+@retried
 def champion(workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
     """The model that serves. To materialize it is to promote the challenger: the results of the
     gates are read, what came since is computed, then one file is replaced."""
