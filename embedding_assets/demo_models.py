@@ -1,5 +1,5 @@
-"""The demo's models: a second embedding model is made of the sample texts, judged, promoted and rolled
-back, while somebody searches all the time."""
+"""The demo's models: a second embedding model is made of the sample texts, judged, promoted and
+rolled back, while somebody searches all the time."""
 
 import threading
 import time
