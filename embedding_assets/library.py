@@ -1,13 +1,24 @@
 """The documents that the settings name: files, what is stored of them, what they still need."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.documents.chunk import ChunkLimits, token_counter
+from embedding_assets.documents.classify.label_files import LabelFiles
+from embedding_assets.documents.classify.slices import (
+    ClassifierSource,
+    Done,
+    Passages,
+    StoredClassifier,
+    Training,
+    category_slices,
+    classifier_slice,
+    nothing_done,
+)
 from embedding_assets.documents.document import Document
 from embedding_assets.documents.failure import Failure
 from embedding_assets.documents.folder import list_document_files
@@ -16,6 +27,7 @@ from embedding_assets.documents.inventory import DocumentInventory, take_invento
 from embedding_assets.documents.isolate import Source, parse_many
 from embedding_assets.documents.limits import Limits
 from embedding_assets.documents.plan import (
+    DERIVED_ASSETS,
     DOCUMENT_ASSETS,
     FAILED_BEFORE,
     DocumentState,
@@ -30,6 +42,7 @@ from embedding_assets.documents.slices import (
     chunk_slices,
     vector_digest,
 )
+from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.workers import usable_cores
 from embedding_assets.errors import InputError, NotFoundError, SettingsError
 from embedding_assets.settings import Settings
@@ -37,6 +50,7 @@ from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, Slice, digest_of
 
 if TYPE_CHECKING:
+    from embedding_assets.documents.classify.classifier import Classified
     from embedding_assets.records.plan import AssetPlan
     from embedding_assets.search.build import BuiltIndex
     from embedding_assets.search.documents import DocumentSearch
@@ -115,9 +129,11 @@ class Library:
         )
 
     def signature(self) -> str:
-        """Changes whenever a file appears, changes or goes; no file is read for it."""
-        files = list_document_files(self.folder)
-        return digest_of([tuple(vars(file).values()) for file in files])
+        """Changes whenever a file appears, changes or goes, the labels' too; no file is read for
+        it."""
+        files = [tuple(vars(file).values()) for file in list_document_files(self.folder)]
+        labels = self._label_files
+        return digest_of(files) if labels is None else digest_of(files, labels.signature())
 
     def reading(self, keys: Iterable[str]) -> Reading:
         """A pass over the files of some documents; those that are still being written wait."""
@@ -133,6 +149,82 @@ class Library:
         count = token_counter(self._workspace.model)
         chunking = Chunking(count, self.chunk_limits, self.tokenizer)
         return chunk_slices(documents, self.table("doc_chunks"), keys, chunking)
+
+    def _classifier_source(self, fingerprint: str) -> ClassifierSource | None:
+        """What the classifier is learnt from; None where nothing is configured."""
+        files, settings = self._label_files, self._workspace.settings.classification
+        if files is None:
+            return None
+        return ClassifierSource(files, settings.abstain, settings.max_texts, fingerprint)
+
+    def classifier_slice(self, done: Done = nothing_done) -> Slice:
+        """The classifier of documents. done: hears of a new one before it is stored."""
+        workspace = self._workspace
+
+        def embed(texts: Sequence[str]) -> Vectors:
+            return workspace.vectors.encode(texts, workspace.encoder).encoding.vectors
+
+        source = self._classifier_source(workspace.fingerprint if self._label_files else "")
+        training = Training(embed, self._read_texts, done)
+        return classifier_slice(source, self.table("document_classifier"), training)
+
+    @property
+    def classifier(self) -> StoredClassifier | None:
+        """What tells the categories of texts by the configured model; None where nothing does."""
+        if self._label_files is None:
+            return None
+        fingerprint = self._workspace.known_fingerprint or ""
+        return StoredClassifier.of(self.table("document_classifier"), fingerprint)
+
+    def category_slices(self, keys: Iterable[str]) -> Iterator[Slice]:
+        """The categories of some documents."""
+        passages = Passages(self.table("doc_chunks"), self.table("doc_vectors"))
+        return category_slices(passages, self.table("doc_categories"), keys, self.classifier)
+
+    def categories(self) -> list[dict[str, Any]]:
+        """The category of each document that has one or might have, by doc_id."""
+        table = self.table("doc_categories")
+        keys = table.keys()
+        return table.dataset(keys).to_table().to_pylist() if keys else []
+
+    def classify(self, texts: Sequence[str]) -> "list[Classified]":
+        """What is said of any texts; nothing is stored.
+
+        Raises NotFoundError while there is no classifier.
+        """
+        classifier = self.classifier
+        if classifier is None:
+            raise NotFoundError(
+                "There is no classifier.",
+                "Set classification.labels or classification.categories, and materialize "
+                "document_classifier.",
+            )
+        return classifier.model.classify(texts, self._workspace.encoder.encode(texts).vectors)
+
+    @property
+    def _label_files(self) -> LabelFiles | None:
+        settings = self._workspace.settings.classification
+        paths = (settings.labels, settings.categories)
+        labels, categories = (Path(each).expanduser() if each else None for each in paths)
+        return LabelFiles(labels, categories) if labels or categories else None
+
+    def _read_texts(self, paths: Sequence[Path]) -> dict[Path, str]:
+        rules = self.rules
+        sources = [Source(str(path), path) for path in paths]
+        read = parse_many(sources, rules.limits, rules.workers, rules.passwords, ocr=rules.ocr)
+        texts = {
+            each.source.path: " ".join(block.text for block in each.result.blocks)
+            for each in read
+            if isinstance(each.result, Document)
+        }
+        return {path: texts[path] for path in paths if path in texts}
+
+    def _category_states(self) -> "_CategoryStates":
+        table = self.table("doc_categories")
+        stored = self.table("document_classifier").footer()
+        source = self._classifier_source(self._workspace.known_fingerprint or "")
+        is_learnt = source is None or (stored is not None and stored.digest == source.digest)
+        return _CategoryStates(table, self.classifier, is_learnt)
 
     @cached_property
     def search(self) -> "DocumentSearch":
@@ -213,14 +305,17 @@ class Library:
     @property
     def _stored(self) -> StoredDocuments:
         entries = {entry.doc_id: entry for entry in self.stored_inventory.entries}
-        documents, chunks, vectors = (self.table(asset) for asset in DOCUMENT_ASSETS)
-        return StoredDocuments(documents, chunks, vectors, entries)
+        documents, chunks, vectors, categories, entities = (
+            self.table(asset) for asset in (*DOCUMENT_ASSETS, *DERIVED_ASSETS)
+        )
+        return StoredDocuments(documents, chunks, vectors, categories, entities, entries)
 
     def states(self, inventory: DocumentInventory) -> Iterator[DocumentState]:
         """For each document and asset: missing, stale, fresh or quarantined, and why."""
         fingerprint = self._workspace.known_fingerprint or ""
         tables = [self.table(asset) for asset in DOCUMENT_ASSETS]
         quarantine = self.table("quarantined_documents")
+        categories = self._category_states()
         for entry in inventory.entries:
             if entry.unsettled:
                 continue
@@ -245,6 +340,7 @@ class Library:
                     yield DocumentState(table.name, entry.doc_id, "stale", why)
                 else:
                     yield DocumentState(table.name, entry.doc_id, "fresh")
+            yield from categories.of(entry.doc_id, digests[-1])
 
     def work(self, inventory: DocumentInventory) -> Work:
         """What the documents still need, another try at those whose reading failed for a passing
@@ -282,10 +378,38 @@ class Library:
         """Remove what is stored of documents whose files are gone; their ids."""
         present = {entry.doc_id for entry in inventory.entries}
         gone = {entry.doc_id for entry in self.stored_inventory.entries} - present
-        for asset in (*DOCUMENT_ASSETS, "quarantined_documents"):
+        for asset in (*DOCUMENT_ASSETS, *DERIVED_ASSETS, "quarantined_documents"):
             for doc_id in gone:
                 self.table(asset).remove(doc_id)
         return sorted(gone)
+
+
+@dataclass(frozen=True)
+class _CategoryStates:
+    """Whether the categories of documents are as they should be.
+
+    is_learnt: whether `classifier` is what comes of the labels as they are now.
+    """
+
+    table: ParquetTable
+    classifier: StoredClassifier | None
+    is_learnt: bool
+
+    def of(self, doc_id: str, vectors_digest: str) -> Iterator[DocumentState]:
+        """The state of one document; none where categories are not asked for."""
+        name, stored = self.table.name, self.table.footer(doc_id)
+        if not self.is_learnt:
+            state = "stale" if stored else "missing"
+            yield DocumentState(name, doc_id, state, "the labels or the model changed")
+        elif self.classifier is None:
+            if stored and stored.rows:
+                yield DocumentState(name, doc_id, "stale", "there is no classifier any more")
+        elif stored is None:
+            yield DocumentState(name, doc_id, "missing", "new")
+        elif stored.digest != self.classifier.digest_for(vectors_digest):
+            yield DocumentState(name, doc_id, "stale", "the classifier or the document changed")
+        else:
+            yield DocumentState(name, doc_id, "fresh")
 
 
 def _why_missing(failed: Footer | None) -> str:

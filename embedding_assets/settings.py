@@ -83,6 +83,30 @@ class DocumentSettings(Group):
     )
 
 
+class ClassificationSettings(Group):
+    """What the categories of documents are learnt from, and when none is given."""
+
+    labels: str | None = Field(
+        None,
+        description="Labelled texts: a table (CSV, TSV, Parquet, JSONL) with `text` and `label` or "
+        "`category`, or a folder with a folder or text file per category; empty: none.",
+    )
+    categories: str | None = Field(
+        None,
+        description="YAML or JSON file with the names and descriptions of categories; enough by "
+        "itself.",
+    )
+    abstain: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Share of texts, the least probable ones, that get no category.",
+    )
+    max_texts: int = Field(
+        20_000, ge=2, description="Labelled texts that are learnt from at most; rare ones are kept."
+    )
+
+
 class SearchSettings(Group):
     """How documents are searched, and how search is judged."""
 
@@ -362,6 +386,7 @@ class Settings(BaseSettings):
     ] = Path("data/store")
     records: RecordSettings = RecordSettings()
     documents: DocumentSettings = DocumentSettings()
+    classification: ClassificationSettings = ClassificationSettings()
     search: SearchSettings = SearchSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()

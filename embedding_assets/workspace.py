@@ -20,8 +20,9 @@ from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
 from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.aside import aside
 from embedding_assets.catalogue import Catalogue
+from embedding_assets.documents.classify.slices import CATEGORY_SCHEMA, CLASSIFIER_SCHEMA
 from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA, without_documents
-from embedding_assets.documents.plan import DOCUMENT_ASSETS
+from embedding_assets.documents.plan import DERIVED_ASSETS, DOCUMENT_ASSETS
 from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_schema
 from embedding_assets.documents.table import CHUNK_SCHEMA, DOCUMENT_SCHEMA
 from embedding_assets.embedding.encoder import Counts, Encoder, Vectors
@@ -112,6 +113,8 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "quarantined_documents": QUARANTINED_DOCUMENT_SCHEMA,
     "doc_chunks": CHUNK_SCHEMA,
     "doc_vectors": vector_schema(_EMPTY_DIMENSION),
+    "document_classifier": CLASSIFIER_SCHEMA,
+    "doc_categories": CATEGORY_SCHEMA,
     "search_evaluation": EVALUATION_SCHEMA,
     GATES_TABLE: GATES_SCHEMA,
     "search_queries": QUERY_SCHEMA,
@@ -208,7 +211,8 @@ class Workspace:
     def table(self, asset: str) -> ParquetTable:
         """The Parquet files of an asset; what was forgotten cannot be written to them."""
         guard = self._accounts if asset in ACCOUNT_ASSETS else OPEN
-        if asset in (*DOCUMENT_ASSETS, "document_files", "quarantined_documents"):
+        by_document = (*DOCUMENT_ASSETS, *DERIVED_ASSETS)
+        if asset in (*by_document, "document_files", "quarantined_documents"):
             guard = self._documents
         return ParquetTable.at(self.assets_dir(asset), guard)
 

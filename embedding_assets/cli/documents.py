@@ -68,6 +68,22 @@ def search(
 
 
 @app.command()
+def classify(
+    text: Annotated[
+        str,
+        typer.Argument(metavar="TEXT|FILE", help="A text, or a file; - reads stdin."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Tell the category of a text or a file, as documents get theirs."""
+    opened = workspace()
+    from embedding_assets.documents.classify.report import classified_text, text_of
+
+    [said] = opened.library.classify([text_of(text, opened.settings)])
+    show(said, classified_text, as_json)
+
+
+@app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A labelled collection.")],
     as_json: AsJson = False,
@@ -134,6 +150,15 @@ def documents_list(as_json: AsJson = False) -> None:
     from embedding_assets.document_report import listed, listed_text
 
     show(listed(opened.library), listed_text, as_json)
+
+
+@documents_app.command("categories")
+def documents_categories(as_json: AsJson = False) -> None:
+    """Show the category of every document, how probable it is, and how good the classifier is."""
+    opened = workspace()
+    from embedding_assets.documents.classify.report import categories_of, categories_text
+
+    show(categories_of(opened.library), categories_text, as_json)
 
 
 @documents_app.command("redrive")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import dagster as dg
 
 from embedding_assets.defs.documents import (
+    doc_categories,
     doc_chunks,
     doc_vectors,
+    document_classifier,
     document_files,
     document_index,
     read_documents,
@@ -32,8 +34,14 @@ _automation = load_settings().automation
 documents_job = dg.define_asset_job(
     "documents",
     selection=dg.AssetSelection.assets(
-        document_files, read_documents, doc_chunks, doc_vectors, document_index
-    ),
+        document_files,
+        read_documents,
+        doc_chunks,
+        doc_vectors,
+        document_classifier,
+        doc_categories,
+        document_index,
+    ),  # fmt: skip
     description="Documents to vectors to the index that is searched, in one run for any of them.",
 )
 

@@ -5,11 +5,13 @@ from dataclasses import asdict
 
 import dagster as dg
 
+from embedding_assets.defs.classifier_runs import logged_classifier
 from embedding_assets.defs.partitions import doc_ids
 from embedding_assets.defs.policy import DAILY, columns, document_asset
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.retries import retried
 from embedding_assets.defs.vector_runs import logged_vectors
+from embedding_assets.documents.classify.slices import CATEGORY_SCHEMA, CLASSIFIER_SCHEMA
 from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA
 from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_slices
 from embedding_assets.documents.table import CHUNK_SCHEMA, DOCUMENT_SCHEMA
@@ -94,10 +96,31 @@ def doc_vectors(
     return Slices(logged_vectors(context, opened, slices), small=True)
 
 
+@document_asset(CLASSIFIER_SCHEMA, kinds={"mlflow"})
+def document_classifier(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Slices:
+    """What tells the category of a document, learnt from `classification.labels` and
+    `classification.categories`, and judged on texts that were left out; empty without both. Labels
+    that nothing can be learnt from leave the last good one."""
+    return Slices(logged_classifier(context, workspace.open()))
+
+
+@document_asset(CATEGORY_SCHEMA, partitions_def=doc_ids, deps=[doc_chunks, doc_vectors])
+def doc_categories(
+    context: dg.AssetExecutionContext,
+    document_classifier: ParquetTable,
+    workspace: WorkspaceResource,
+) -> Slices:
+    """The category of each document with its probability, from its passages' words and vectors;
+    none where no category is probable enough. A new classifier embeds nothing anew."""
+    slices = workspace.open().library.category_slices(context.partition_keys)
+    return Slices(slices, small=True)
+
+
 @dg.asset(
     group_name="documents",
     backfill_policy=dg.BackfillPolicy.single_run(),
     freshness_policy=DAILY,
+    deps=[doc_categories],
 )
 @retried
 def document_index(

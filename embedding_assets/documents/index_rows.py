@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.documents.inventory import DocumentEntry
+from embedding_assets.documents.mentions import mentions
 from embedding_assets.errors import NotFoundError, StoreDamagedError
+from embedding_assets.search.passages import ENTITY
 from embedding_assets.search.rows import row_schema
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import digest_of
@@ -22,11 +24,13 @@ _NANOSECONDS = 10**9
 
 @dataclass(frozen=True)
 class StoredDocuments:
-    """What is stored of documents, and their files."""
+    """What is stored of documents, and their files. categories, entities: may hold nothing."""
 
     documents: ParquetTable
     chunks: ParquetTable
     vectors: ParquetTable
+    categories: ParquetTable
+    entities: ParquetTable
     entries: Mapping[str, DocumentEntry]
 
     def digests(self, fingerprint: str) -> dict[str, str]:
@@ -36,7 +40,7 @@ class StoredDocuments:
             vectors = self.vectors.footer(doc_id)
             chunks = self.chunks.footer(doc_id)
             if chunks and vectors and vectors.stats.get("fingerprint") == fingerprint:
-                found[doc_id] = digest_of(chunks.digest, vectors.digest)
+                found[doc_id] = digest_of(chunks.digest, vectors.digest, *self._said(doc_id))
         return found
 
     def rows(self, doc_ids: Sequence[str], dimension: int) -> Iterator[pa.RecordBatch]:
@@ -49,6 +53,8 @@ class StoredDocuments:
         for doc_id in doc_ids:
             chunks = self.chunks.read(doc_id)
             vectors = self.vectors.read(doc_id)
+            entities = mentions(chunks, self._entities(doc_id))
+            chunks = chunks.append_column("entities", pa.array(entities, pa.list_(ENTITY)))
             place = pc.index_in(chunks["chunk_id"], vectors["chunk_id"].combine_chunks())
             chunks = chunks.filter(pc.is_valid(place))
             if not len(chunks):
@@ -66,11 +72,25 @@ class StoredDocuments:
         values: dict[str, pa.Scalar] = {
             "doc_id": pa.scalar(doc_id),
             **{name: pa.scalar(about[name], pa.string()) for name in columns},
-            "category": pa.scalar(None, pa.string()),
-            "entities": pa.scalar([], pa.list_(pa.string())),
+            "category": pa.scalar(self._category(doc_id), pa.string()),
             "modified": pa.scalar(modified, pa.timestamp("us", "UTC")),
         }
         return {name: pa.repeat(value, rows) for name, value in values.items()}
+
+    def _said(self, doc_id: str) -> list[object]:
+        """What tells whether category and entities are the same; nothing where there are none."""
+        category, entities = self._category(doc_id), self.entities.footer(doc_id)
+        said: list[object] = ["category", category] if category else []
+        return [*said, "entities", entities.digest] if entities and entities.rows else said
+
+    def _category(self, doc_id: str) -> str | None:
+        footer = self.categories.footer(doc_id)
+        return footer.stats.get("category") if footer else None
+
+    def _entities(self, doc_id: str) -> pa.Table:
+        if self.entities.footer(doc_id) is None:
+            return pa.table({name: pa.array([], pa.string()) for name in ("label", "text", "page")})
+        return self.entities.read(doc_id)
 
 
 def is_index_stale(snapshots: "Snapshots", wanted: Mapping[str, str]) -> bool:

@@ -10,6 +10,8 @@ from embedding_assets.records.plan import AssetPlan
 from embedding_assets.storage.parquet import ParquetTable
 
 DOCUMENT_ASSETS = ("documents", "doc_chunks", "doc_vectors")
+DERIVED_ASSETS = ("doc_categories", "doc_entities")
+"""What is said of a document by models that were trained here."""
 FAILED_BEFORE = "failed for a passing reason"
 
 _TOKENS_PER_KB = {"pdf": 25.0, "docx": 10.0, "json": 40.0, "pair": 220.0}
@@ -55,8 +57,10 @@ def plan_documents(
     their format came to here.
     """
     gone = sorted(deleted)
-    for asset in DOCUMENT_ASSETS:
+    for asset in (*DOCUMENT_ASSETS, *DERIVED_ASSETS):
         mine = [state for state in states if state.asset == asset]
+        if asset in DERIVED_ASSETS and not mine:
+            continue
         texts = _texts(mine, entries, gone, stored) if asset == "doc_vectors" else None
         yield _asset_plan(asset, mine, gone, texts, measured_speed(stored.vectors))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedding_assets.documents.folder import DocumentFile, list_document_files
-from embedding_assets.documents.plan import DOCUMENT_ASSETS
+from embedding_assets.documents.plan import DERIVED_ASSETS, DOCUMENT_ASSETS
 from embedding_assets.documents.reader import pair_id
 from embedding_assets.errors import InputError, NotFoundError
 from embedding_assets.forget.receipt import MLFLOW_STEP, Receipt, Step, keep_receipt
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
 Unregister = Callable[[str], int]
-_PARTITIONED = (*DOCUMENT_ASSETS, "quarantined_documents")
+_PARTITIONED = (*DOCUMENT_ASSETS, *DERIVED_ASSETS, "quarantined_documents")
 
 
 def forget_document(

@@ -9,6 +9,7 @@ from typing import Any
 from embedding_assets.documents.document import Box
 from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.errors import ModelChangedError
+from embedding_assets.search.facets import MOST, Facets, facets_of_index
 from embedding_assets.search.filters import NO_FILTERS, Filters, SearchError
 from embedding_assets.search.hybrid import DEPTH, fuse, unrelated_cosine
 from embedding_assets.search.index import IndexVersion
@@ -27,11 +28,20 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True)
+class Entity:
+    """Something that is named in a passage, and what kind of thing it is."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Hit:
     """A passage that answers a query.
 
     score: the cosine for semantic, BM25 for keyword, 0 to 1 for hybrid search.
     pages, boxes: where it stands; () where its format has none.
+    category: of its document, None where nothing is said. entities: that stand in the passage.
     model_version, index_version: what found it, so that an answer can be explained later.
     """
 
@@ -48,6 +58,8 @@ class Hit:
     model_version: str
     index_version: str
     mode: str
+    category: str | None = None
+    entities: tuple[Entity, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,11 @@ class DocumentSearch:
     def served(self) -> Served:
         """The version that answers now, and what may be shown of it."""
         return self._index.now()
+
+    def facets(self, filters: Filters = NO_FILTERS, most: int = MOST) -> Facets:
+        """The categories and entities of all passages that meet `filters`, with their counts; at
+        most so many entities. Raises NotFoundError when nothing is indexed yet."""
+        return facets_of_index(self._index.now(), filters, most)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -274,4 +291,6 @@ def _hit(version: IndexVersion, row: int, score: float, mode: Mode) -> Hit:
         model_version=version.manifest.model.version,
         index_version=version.manifest.version,
         mode=mode.value,
+        category=document["category"],
+        entities=tuple(Entity(**entity) for entity in passage["entities"] or ()),
     )

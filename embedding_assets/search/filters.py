@@ -49,7 +49,8 @@ class Filters:
     """Conditions that a passage must meet: for each field that has values, one of them.
 
     documents: ids, or patterns of `*` and `?` over the whole path.
-    titles: patterns over the whole title. formats, categories, entities: whole values.
+    titles: patterns over the whole title. formats, categories: whole values.
+    entities: whole texts, `label:text`, or `label:*` for any of a label.
     Letter case plays no part, but for a document's id.
     pages: a passage that stands on several pages needs one in a span.
     dates: when the document was last modified; moments carry a time zone.

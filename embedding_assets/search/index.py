@@ -34,8 +34,10 @@ class IndexVersion:
         self.documents = documents
         self.doc_rows: npt.NDArray[np.int64] = documents["rows"].to_numpy().astype(np.int64)
         self.doc_ends: npt.NDArray[np.int64] = np.cumsum(self.doc_rows)
-        pages = [batch["pages"] for batch in passages.batches]
-        self.filters = FilterColumns(documents, self.doc_rows, pages)
+        pages, entities = (
+            [batch[name] for batch in passages.batches] for name in ("pages", "entities")
+        )
+        self.filters = FilterColumns(documents, self.doc_rows, pages, entities)
         held = (len(passages), keywords.documents, int(self.doc_rows.sum()), manifest.rows)
         if len(set(held)) != 1:
             raise StoreDamagedError(

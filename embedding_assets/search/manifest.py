@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.search.whole import EXACT, MANIFEST, read_typed
 
-INDEX_CODE = "1"
+INDEX_CODE = "2"
 """Changes whenever the same rows would become another index."""
 
 

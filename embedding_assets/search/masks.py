@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -11,22 +12,47 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.search.filters import Filters, Span
+from embedding_assets.search.passages import ENTITY
 from embedding_assets.search.vectors import Mask
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The entities of `count` rows side by side. rows: int64, the row that each stands in."""
+
+    rows: npt.NDArray[np.int64]
+    labels: pa.StringArray
+    texts: pa.StringArray
+    count: int
+
+    @classmethod
+    def of(cls, lists: list[pa.ListArray]) -> "Entities":
+        """The entities in lists of ENTITY, in pieces."""
+        lengths = [pc.fill_null(pc.list_value_length(each), 0).to_numpy() for each in lists]
+        counts = np.concatenate([np.empty(0, dtype=np.int64), *lengths]).astype(np.int64)
+        flat = pa.chunked_array([each.flatten() for each in lists], ENTITY).combine_chunks()
+        labels, texts = flat.flatten()
+        return cls(np.repeat(np.arange(len(counts)), counts), labels, texts, len(counts))
 
 
 class FilterColumns:
     """The columns of an index that filters look at, each read and folded when first needed.
 
     documents: a table with the columns of DOCUMENT_SCHEMA. doc_rows: int64, how many rows each
-    has. pages: the lists of pages by row, in pieces.
+    has. pages, entities: the lists of pages and of entities (ENTITY) by row, in pieces.
     """
 
     def __init__(
-        self, documents: pa.Table, doc_rows: npt.NDArray[np.int64], pages: list[pa.ListArray]
+        self,
+        documents: pa.Table,
+        doc_rows: npt.NDArray[np.int64],
+        pages: list[pa.ListArray],
+        entities: list[pa.ListArray],
     ) -> None:
         self._documents = documents
         self._doc_rows = doc_rows
         self._page_lists = pages
+        self._entity_lists = entities
 
     def without(self, doc_ids: frozenset[str]) -> Mask | None:
         """bool [rows], false for the rows of those documents; None when it has none of them."""
@@ -46,23 +72,33 @@ class FilterColumns:
         for column, values in (("format", filters.formats), ("category", filters.categories)):
             if values:
                 documents &= _is_in(self._folded[column], _folded(values))
-        if filters.entities:
-            documents &= _any_in(self._folded["entities"], _folded(filters.entities))
         if filters.dates:
             documents &= _within(self._documents["modified"], filters.dates)
-        rows = np.repeat(documents, self._doc_rows)
+        rows: Mask = np.repeat(documents, self._doc_rows)
+        if filters.entities:
+            rows &= self._with_entities(_folded(filters.entities))
         return rows & self._on_pages(filters.pages) if filters.pages else rows
+
+    @cached_property
+    def entities(self) -> Entities:
+        """The entities of all rows."""
+        return Entities.of(self._entity_lists)
 
     @cached_property
     def _folded(self) -> dict[str, pa.Array]:
         """The filter columns in lower case."""
-        entities = self._documents["entities"].combine_chunks()
-        lower = pc.utf8_lower(entities.flatten())
-        lengths = pc.fill_null(pc.list_value_length(entities), 0)
-        offsets = np.concatenate(([0], np.cumsum(lengths.to_numpy()))).astype(np.int32)
         columns = ("path", "title", "format", "category")
-        folded = {name: pc.utf8_lower(self._documents[name]).combine_chunks() for name in columns}
-        return {**folded, "entities": pa.ListArray.from_arrays(pa.array(offsets), lower)}
+        return {name: pc.utf8_lower(self._documents[name]).combine_chunks() for name in columns}
+
+    def _with_entities(self, values: frozenset[str]) -> Mask:
+        """Rows with an entity of one of those texts, labels (`org:*`), or both (`org:acme`)."""
+        labels, texts = pc.utf8_lower(self.entities.labels), pc.utf8_lower(self.entities.texts)
+        both = pc.binary_join_element_wise(labels, texts, ":")
+        kinds = frozenset(each.removesuffix(":*") for each in values if each.endswith(":*"))
+        hits = _is_in(texts, values) | _is_in(both, values) | _is_in(labels, kinds)
+        with_hit: Mask = np.zeros(self.entities.count, dtype=np.bool_)
+        with_hit[self.entities.rows[hits]] = True
+        return with_hit
 
     def _matches(self, column: str, patterns: tuple[str, ...]) -> Mask:
         expression = "|".join(_expression(pattern) for pattern in _folded(patterns))
@@ -108,13 +144,6 @@ def _moment(bound: datetime, like: pa.ChunkedArray) -> pa.Scalar:
 
 def _is_in(column: pa.ChunkedArray | pa.Array, values: frozenset[str]) -> Mask:
     return _bools(pc.is_in(column, _strings(sorted(values))))
-
-
-def _any_in(lists: pa.ListArray, values: frozenset[str]) -> Mask:
-    hits = np.concatenate(([0], np.cumsum(_is_in(lists.values, values))))
-    offsets = lists.offsets.to_numpy()
-    held: Mask = hits[offsets[1:]] > hits[offsets[:-1]]
-    return held
 
 
 def _bools(values: pa.Array | pa.ChunkedArray) -> Mask:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 _SIDES = ("left", "top", "right", "bottom")
 _BOX = pa.struct([("page", pa.int32()), *((side, pa.float32()) for side in _SIDES)])
+ENTITY = pa.struct([("label", pa.string()), ("text", pa.string())])
 PASSAGE_SCHEMA = pa.schema(
     [
         pa.field("chunk_id", pa.string()),
@@ -18,6 +19,7 @@ PASSAGE_SCHEMA = pa.schema(
         pa.field("kind", pa.string()),
         pa.field("pages", pa.list_(pa.int32())),
         pa.field("boxes", pa.list_(_BOX)),
+        pa.field("entities", pa.list_(ENTITY)),
     ]
 )
 

@@ -22,7 +22,6 @@ DOCUMENT_SCHEMA = pa.schema(
         pa.field("format", pa.string()),
         pa.field("title", pa.string()),
         pa.field("category", pa.string()),
-        pa.field("entities", pa.list_(pa.string())),
         pa.field("modified", pa.timestamp("us", "UTC")),
     ]
 )

@@ -17,7 +17,6 @@ DOCUMENT = {
     "format": "pdf",
     "title": None,
     "category": None,
-    "entities": [],
     "modified": datetime(2026, 1, 1, tzinfo=UTC),
 }
 BOX = {"page": 1, "left": 1.0, "top": 2.0, "right": 3.0, "bottom": 4.0}
@@ -28,8 +27,8 @@ TEXTS = {
 }
 
 
-def rows(doc_id, texts, encoder=ENCODER, **document):
-    """The rows of one document; passage n stands on page n + 1."""
+def rows(doc_id, texts, encoder=ENCODER, entities=(), **document):
+    """The rows of one document; passage n stands on page n + 1, `entities` in each."""
     columns = {"path": f"{doc_id}.pdf", **DOCUMENT, **document, "doc_id": doc_id}
     vectors = encoder.encode(texts).vectors
     return [
@@ -40,6 +39,7 @@ def rows(doc_id, texts, encoder=ENCODER, **document):
             "kind": "paragraph",
             "pages": [n + 1],
             "boxes": [BOX],
+            "entities": entities,
             **columns,
             "vector": vector.tolist(),
         }

@@ -53,6 +53,7 @@ def test_a_hit_says_what_was_found_where_and_by_what(snapshots, mode):
             model_version="7",
             index_version=snapshots.current(),
             mode=mode.value,
+            category="food",
         )
     ]
 

@@ -8,15 +8,26 @@ from hypothesis import strategies as st
 
 from embedding_assets.search.filters import Filters, parse_filters
 from embedding_assets.search.masks import FilterColumns
+from embedding_assets.search.passages import ENTITY
 from embedding_assets.search.rows import DOCUMENT_SCHEMA
 
 
-def columns(documents, pages):
-    """Documents as dictionaries; `pages` for each row, the rows of each document in `rows`."""
+def columns(documents, pages, entities=None):
+    """Documents as dictionaries; `pages` and `entities` for each row, the rows of each document in
+    `rows`."""
+    entities = entities or [None] * len(pages)
     table = pa.Table.from_pylist(documents, DOCUMENT_SCHEMA)
     rows = np.array([document["rows"] for document in documents], dtype=np.int64)
-    halves = [pages[: len(pages) // 2], pages[len(pages) // 2 :]]
-    return FilterColumns(table, rows, [pa.array(half, pa.list_(pa.int32())) for half in halves])
+    half = len(pages) // 2
+    cut = [
+        [pa.array(part, pa.list_(kind)) for part in (values[:half], values[half:])]
+        for values, kind in ((pages, pa.int32()), (entities, ENTITY))
+    ]
+    return FilterColumns(table, rows, *cut)
+
+
+def entity(label, text):
+    return {"label": label, "text": text}
 
 
 def document(doc_id, rows, **others):
@@ -29,16 +40,18 @@ def shelf():
     documents = [
         document(
             "a", 2, format="pdf", title="Soup (and more)", category="Food",
-            entities=["Acme", "Zoë"], modified=datetime(2026, 1, 1, 12, tzinfo=UTC),
+            modified=datetime(2026, 1, 1, 12, tzinfo=UTC),
         ),
-        document("b", 0, format="docx", category="Food", entities=["Acme"]),
+        document("b", 0, format="docx", category="Food"),
         document(
-            "c", 3, path="out/C [1].docx", format="docx", title="Law", category="Law", entities=[],
+            "c", 3, path="out/C [1].docx", format="docx", title="Law", category="Law",
             modified=datetime(2026, 2, 1, tzinfo=UTC),
         ),
         document("d", 1),
     ]  # fmt: skip
-    return columns(documents, [[1], [1, 4], [1], [2, 3], [], None])
+    acme = entity("ORG", "Acme")
+    entities = [[acme, entity("PER", "Zoë")], [], [acme], None, [entity("MISC", "Acme")], []]
+    return columns(documents, [[1], [1, 4], [1], [2, 3], [], None], entities)
 
 
 A, C, D = [0, 1], [2, 3, 4], [5]
@@ -62,8 +75,12 @@ A, C, D = [0, 1], [2, 3, 4], [5]
         (["category=food"], A),
         (["category=food", "category=law"], A + C),
         (["category=law", "format=pdf"], []),
-        (["entity=acme"], A),
-        (["entity=ZOË"], A),
+        (["entity=acme"], [0, 2, 4]),
+        (["entity=ZOË"], [0]),
+        (["entity=org:ACME"], [0, 2]),
+        (["entity=misc:*", "entity=zoë"], [0, 4]),
+        (["entity=org"], []),
+        (["entity=acme", "category=law"], [2, 4]),
         (["entity=ac*"], []),
         (["entity=' OR 1=1 --"], []),
         (["page=1"], [0, 1, 2]),

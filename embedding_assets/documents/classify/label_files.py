@@ -48,7 +48,7 @@ class LabelFiles:
     categories: Path | None = None
 
     def digest(self) -> str:
-        """Changes whenever the content of a file does. Raises InputNotFoundError."""
+        """Changes whenever the content of a file does, or a file comes or goes."""
         return digest_of([(name, _sha256(path)) for name, path in self._files()])
 
     def signature(self) -> str:
@@ -253,15 +253,13 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path, is_hidden in hidden if not is_hidden and path.is_file())
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path) -> str | None:
+    """Of a file's content; None for one that cannot be read."""
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputNotFoundError(
-            f"{path} cannot be read: {error.strerror or error}.",
-            "Put it there, or mend classification.labels and classification.categories.",
-        ) from None
+    except OSError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | tuple[()]:
