@@ -1,5 +1,5 @@
-"""Makes sample input: order records as a Parquet file; with --documents or --apps, documents or
-the tables and vectors of apps in a folder.
+"""Makes sample input: order records as a Parquet file; with --documents, --apps or --labels,
+documents, the tables and vectors of apps, or labelled texts in a folder.
 
 The same seed, arguments and --end give the same bytes. Without --end the records run up to the
 last full hour, so that none lies in the future.
@@ -17,6 +17,7 @@ from typing import NoReturn
 from samples.apps import DEFAULT_COUNT as DEFAULT_APPS
 from samples.apps import write_apps
 from samples.documents import DEFAULT_COUNT, write_documents
+from samples.labels import write_labels
 from samples.parquet import write_whole
 from samples.records import SCHEMA, OrderPlan, record_batches
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    target = options.documents or options.apps or options.out
+    target = options.documents or options.apps or options.labels or options.out
     try:
         summary = _write(options)
     except OSError as error:
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write(options: argparse.Namespace) -> str:
     if options.documents:
         return _write_documents(options)
+    if options.labels:
+        return f"{options.labels}: {write_labels(options.labels)}"
     return _write_apps(options) if options.apps else _write_records(options)
 
 
@@ -91,11 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--days", type=int, default=30, metavar="N", help="default: %(default)s")
     add("--end", type=_day, metavar="DATE", help="the last day (UTC); default: today")
     add("--out", type=Path, default=DEFAULT_OUT, metavar="PATH", help="default: %(default)s")
-    instead = parser.add_argument_group("documents or apps, instead of records")
+    instead = parser.add_argument_group("documents, apps or labels, instead of records")
     folders = instead.add_mutually_exclusive_group()
     add = folders.add_argument
     add("--documents", type=Path, metavar="FOLDER", help="PDF, DOCX, JSON, a pair 12345")
     add("--apps", type=Path, metavar="FOLDER", help="catalogue, performance and two versions")
+    add("--labels", type=Path, metavar="FOLDER", help="texts on the documents' topics, by category")
     counts = f"default: {DEFAULT_COUNT} documents, the pair counts as one, or {DEFAULT_APPS} apps"
     instead.add_argument("--count", type=int, metavar="N", help=counts)
     return parser
@@ -152,6 +156,9 @@ def _folder_problems(options: argparse.Namespace) -> dict[str, bool]:
         ),
         f"--count {count}: must be 1 to {most}": count is not None and not 1 <= count <= most,
         f"{option} {folder}: is a file": folder is not None and folder.is_file(),
+        f"--labels {options.labels}: is a file": (
+            options.labels is not None and options.labels.is_file()
+        ),
     }
 
 

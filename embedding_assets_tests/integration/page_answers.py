@@ -314,6 +314,18 @@ def map_of(count, groups=8, name="apps"):
     }
 
 
+FACETS = {
+    "passages": 90,
+    "documents": 12,
+    "categories": [{"category": "contracts", "count": 7}, {"category": "invoices", "count": 3}],
+    "labels": [{"label": "ORG", "count": 40}, {"label": "MONEY", "count": 12}],
+    "entities": [
+        {"label": "ORG", "text": "Acme Holdings and Partners International", "count": 31},
+        {"label": "PER", "text": "Zoë Müller", "count": 9},
+        {"label": "MONEY", "text": "€ 1,200", "count": 5},
+    ],
+}
+
 MAPS = {
     "maps": [
         {"name": "accounts", "title": "Accounts", "points": 400},

@@ -91,6 +91,7 @@ def browser():
 def answers():
     answers = Answers()
     answers["/search"] = lambda _: copy.deepcopy(told.SEARCH)
+    answers["/facets"] = told.FACETS
     answers["/documents"] = told.DOCUMENTS
     answers["/documents/read"] = lambda asked: (
         told.READ if asked.query["doc_id"] == "doc-4" else told.PDF
@@ -232,6 +233,45 @@ def test_the_filter_form_becomes_filters(visit, answers):
     settled(page)
     wanted = ["document=a/*.pdf", "format=pdf", "page>=3", "date>=2026-01-31"]
     assert answers.of("/search")[-1].body["filters"] == wanted
+
+
+def test_categories_and_names_narrow_a_search(visit, answers):
+    page = visit(SEARCH)
+    page.get_by_role("button", name="Only contracts: 7 documents").click()
+    expect(page.locator(".chip")).to_have_text(["Category contracts"])
+    expect(page.get_by_role("group", name="Categories")).to_have_count(0)
+    page.get_by_role("button", name="Only Zoë Müller: 9 passages").press("Enter")
+    expect(page.locator(".chip")).to_have_text(["Category contracts", "Name Zoë Müller"])
+    expect(page.locator(".facet")).to_have_count(2)
+    settled(page)
+    wanted = ["category=contracts", "entity=PER:Zoë Müller"]
+    assert answers.of("/search")[-1].body["filters"] == wanted
+    assert answers.of("/facets")[-1].query == {"filter": wanted[-1]}
+    page.get_by_role("button", name="Filter", exact=True).click()
+    expect(page.get_by_label("Category", exact=True).get_by_role("option")).to_have_count(3)
+
+
+def test_the_filter_form_offers_what_occurs(visit, answers):
+    page = visit(SEARCH)
+    page.get_by_role("button", name="Filter", exact=True).click()
+    page.get_by_label("Category", exact=True).select_option("invoices")
+    page.get_by_label("Name", exact=True).fill("ORG:*")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".chip")).to_have_text(["Category invoices", "Any ORG"])
+    settled(page)
+    assert answers.of("/search")[-1].body["filters"] == ["category=invoices", "entity=ORG:*"]
+
+
+def test_without_categories_and_names_there_is_nothing_to_choose(visit, answers):
+    answers["/facets"] = dict.fromkeys(("passages", "documents"), 0) | {
+        name: [] for name in ("categories", "labels", "entities")
+    }
+    page = visit(SEARCH)
+    expect(page.locator(".hit")).to_have_count(4)
+    page.get_by_role("button", name="Filter", exact=True).click()
+    expect(page.locator(".facets, #filter-category, #filter-entity")).to_have_count(3)
+    for place in (".facets", "#filter-category", "#filter-entity"):
+        expect(page.locator(place)).to_be_hidden()
 
 
 def test_opening_a_passage_asks_for_the_picture_of_its_page(visit, answers):
@@ -561,7 +601,7 @@ def test_an_app_is_chosen_while_typing(visit, answers):
 def test_a_new_app_is_described(visit, answers):
     page = visit("#/apps")
     page.get_by_role("radio", name="A new app").check()
-    page.get_by_label("Name").fill("Puzzle")
+    page.get_by_label("Name", exact=True).fill("Puzzle")
     page.get_by_label("Platform", exact=True).fill("ios")
     page.get_by_label("Only the category").fill("Games")
     page.get_by_role("button", name="Find").click()

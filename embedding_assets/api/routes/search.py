@@ -2,11 +2,12 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
+from fastapi import Query as QueryParameter
 from pydantic import BaseModel, Field, StringConstraints
 
 from embedding_assets.api.callers import scope, service_of
@@ -15,9 +16,10 @@ from embedding_assets.api.schemas import Body
 from embedding_assets.api.service import Service
 from embedding_assets.api.steering import Participation, Steering, steered
 from embedding_assets.documents.document import Box
-from embedding_assets.errors import EmbeddingAssetsError
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
 from embedding_assets.experiments.plan import CHALLENGER, MODELS
 from embedding_assets.search.documents import Answer, DocumentSearch, Hit, Mode, QueryVectors
+from embedding_assets.search.facets import MOST, Facets, facets_of_hits
 from embedding_assets.search.filters import Filters, parse_filters
 from embedding_assets.search.highlight import find_highlights, query_terms
 from embedding_assets.search.query_log import Asked
@@ -43,7 +45,11 @@ class SearchRequest(Body):
         [],
         max_length=32,
         description="As `document=reports/*.pdf`, `page=3..5`, `format=pdf`, `title=*`, "
-        "`date>=2026-01-01`: different fields must all hold, of a repeated one any value.",
+        "`category=law`, `entity=acme`, `entity=org:*`, `date>=2026-01-01`: different fields must "
+        "all hold, of a repeated one any value.",
+    )
+    facets: bool = Field(
+        False, strict=True, description="Count the categories and entities of the results."
     )
     unit: Unit | None = Field(
         None, description="The user or session, so that experiments serve it the same way again."
@@ -68,8 +74,15 @@ class BoxOnPage(BaseModel):
     bottom: float
 
 
+class NamedEntity(BaseModel):
+    """Something that is named in a passage, and what kind of thing it is."""
+
+    label: str
+    text: str
+
+
 class SearchResult(BaseModel):
-    """A passage.
+    """A passage. category: of its document, null where nothing is said.
 
     highlights: ranges [start, end) of `text` in Unicode code points. image: the first page it
     stands on, with its boxes marked; null where its document is no PDF.
@@ -87,6 +100,40 @@ class SearchResult(BaseModel):
     chunk_id: str
     kind: str
     image: str | None
+    category: str | None
+    entities: list[NamedEntity]
+
+
+class CategoryFound(BaseModel):
+    """A category. count: of documents."""
+
+    category: str
+    count: int
+
+
+class LabelFound(BaseModel):
+    """A kind of entities. count: of passages."""
+
+    label: str
+    count: int
+
+
+class EntityFound(BaseModel):
+    """An entity. count: of passages."""
+
+    label: str
+    text: str
+    count: int
+
+
+class FacetsFound(BaseModel):
+    """What occurs in some passages of some documents, the most frequent first."""
+
+    passages: int
+    documents: int
+    categories: list[CategoryFound]
+    labels: list[LabelFound]
+    entities: list[EntityFound]
 
 
 class SearchAnswer(BaseModel):
@@ -98,6 +145,7 @@ class SearchAnswer(BaseModel):
     index_version: str
     experiment: Participation | None
     results: list[SearchResult]
+    facets: FacetsFound | None
     took_ms: float
 
 
@@ -120,6 +168,31 @@ async def search(request: Request, wanted: SearchRequest) -> SearchAnswer:
     answer.experiment = steering.participation
     answer.took_ms = round((time.perf_counter() - began) * 1000, 2)
     return answer
+
+
+@router.get("/facets", dependencies=[scope("search")], summary="Categories and entities")
+async def facets(
+    request: Request,
+    filters: Annotated[
+        list[Condition], QueryParameter(alias="filter", max_length=32, description="As in /search.")
+    ] = [],  # noqa: B006
+    most: Annotated[int, QueryParameter(ge=0, le=1_000, description="Entities named.")] = MOST,
+) -> FacetsFound:
+    """How many documents have each category, and how many passages name each entity, among all
+    passages that meet the filters."""
+    service = service_of(request)
+    return await service.run(_index_facets, service, parse_filters(filters), most)
+
+
+def _index_facets(service: Service, filters: Filters, most: int) -> FacetsFound:
+    try:
+        return _facets(service.documents().facets(filters, most))
+    except NotFoundError:
+        return FacetsFound(passages=0, documents=0, categories=[], labels=[], entities=[])
+
+
+def _facets(found: Facets) -> FacetsFound:
+    return FacetsFound.model_validate(asdict(found))
 
 
 def _require_moderate(k: int, most: int) -> None:
@@ -198,6 +271,7 @@ def _answer(
         index_version=found.manifest.version,
         experiment=None,
         results=[_result(hit, terms) for hit in found.hits],
+        facets=_facets(facets_of_hits(found.hits)) if wanted.facets else None,
         took_ms=0.0,
     )
 
@@ -237,6 +311,8 @@ def _result(hit: Hit, terms: frozenset[str]) -> SearchResult:
         chunk_id=hit.chunk_id,
         kind=hit.kind,
         image=image_of(hit),
+        category=hit.category,
+        entities=[NamedEntity(label=each.label, text=each.text) for each in hit.entities],
     )
 
 

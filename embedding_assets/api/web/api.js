@@ -39,7 +39,9 @@ async function send(path, { query, body = null, signal, keepalive = false, metho
   const address = new URL(path, document.baseURI);
   address.hash = "";
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined) address.searchParams.set(name, value);
+    for (const each of [value].flat()) {
+      if (each !== null && each !== undefined) address.searchParams.append(name, each);
+    }
   }
   const headers = body === null ? {} : { "Content-Type": "application/json" };
   if (key()) headers.Authorization = `Bearer ${key()}`;

@@ -3,7 +3,7 @@
 import { icon, make } from "./dom.js";
 
 const NAMES = { document: "Document", title: "Title", format: "Format", category: "Category",
-  entity: "Names", page: "Pages", date: "Modified" };
+  entity: "Name", page: "Pages", date: "Modified" };
 const FORMATS = { pdf: "PDF", docx: "Word", json: "JSON", pair: "text and page table" };
 
 /** A filter in words: `Pages 3–5`, `Modified from 2026-01-01`. */
@@ -12,8 +12,16 @@ export function wordsOf(filter) {
   if (!(name in NAMES)) return filter;
   if (operator === ">=") return `${NAMES[name]} from ${value}`;
   if (operator === "<=") return `${NAMES[name]} up to ${value}`;
+  if (name === "entity") return wordsOfEntity(value);
   if (name === "format") return `${NAMES[name]} ${FORMATS[value] ?? value}`;
   return `${NAMES[name]} ${name === "page" ? value.replace("..", "–") : value}`;
+}
+
+/** `org:acme` as `acme`, `org:*` as `Any org`. */
+function wordsOfEntity(value) {
+  const [, label, text] = /^([A-Z_]+):(.+)$/is.exec(value) ?? [];
+  if (!label) return `${NAMES.entity} ${value}`;
+  return text === "*" ? `Any ${label}` : `${NAMES.entity} ${text}`;
 }
 
 /** The chips of filters; `onRemove` hears of the one whose cross was pressed. */
@@ -33,6 +41,8 @@ export function readForm(form) {
   const asked = [];
   if (value("document")) asked.push(`document=${value("document")}`);
   if (value("format")) asked.push(`format=${value("format")}`);
+  if (value("category")) asked.push(`category=${value("category")}`);
+  if (value("entity")) asked.push(`entity=${value("entity")}`);
   const [first, last] = [value("page-first"), value("page-last")];
   if (first && last) asked.push(first === last ? `page=${first}` : `page=${first}..${last}`);
   else if (first) asked.push(`page>=${first}`);

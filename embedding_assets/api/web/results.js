@@ -41,6 +41,8 @@ function placeLine(hit, onFilter) {
     make("button", { type: "button", class: "link hit-path", title: "Search in this document only",
       on: { click: () => onFilter(`document=${hit.path}`) } }, hit.path),
     pages ? make("span", {}, pages) : null,
+    hit.category ? make("button", { type: "button", class: "link hit-path", title: "Search in this category only",
+      on: { click: () => onFilter(`category=${hit.category}`) } }, hit.category) : null,
     headingPath(hit));
 }
 
@@ -61,7 +63,7 @@ export function documentList(documents, { addressOf, onFilter }) {
       icon("document"),
       make("div", {},
         make("a", { href: addressOf(each) }, nameOf(each)),
-        make("p", { class: "hint break" }, [each.path, ...sizes(each)].join(" · "))),
+        make("p", { class: "hint break" }, [each.path, ...sizes(each), each.category].filter(Boolean).join(" · "))),
       make("button", { type: "button", class: "quiet",
         "aria-label": `Search in ${nameOf(each)} only`,
         on: { click: () => onFilter(`document=${each.path}`) } }, icon("filter")))));

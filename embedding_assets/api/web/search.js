@@ -2,6 +2,7 @@
 
 import { call, isAborted, Problem, sendClick } from "./api.js";
 import { announce, emptyBox, fromTemplate, isTyping, make, problemBox, skeleton } from "./dom.js";
+import { facetRows, fillChoices } from "./facets.js";
 import { chips, readForm, withFilters } from "./filters.js";
 import { plural } from "./format.js";
 import { Panel } from "./panel.js";
@@ -13,6 +14,7 @@ const PAUSE = 150; // milliseconds without a key, after which a search begins
 const COUNT = 10;
 const MOST = 50;
 const DOCUMENTS = 20;
+const MOST_NAMES = 200;
 
 export function mount(main, route) {
   return new SearchView(main, route);
@@ -44,6 +46,7 @@ class SearchView {
   leave() {
     clearTimeout(this.timer);
     this.request?.abort();
+    this.facetRequest?.abort();
     this.panel.dispose();
     document.removeEventListener("keydown", this.onKey);
   }
@@ -90,6 +93,7 @@ class SearchView {
     const subject = this.state.q.trim() || "Search";
     document.title = `${subject} · Embedding Assets`;
     this.run();
+    this.showFacets();
     this.showPanel();
   }
 
@@ -231,6 +235,31 @@ class SearchView {
     sendClick(answer.experiment, answer.unit);
   }
 
+  /** What the passages that meet the filters can be narrowed by; without an answer, nothing. */
+  async showFacets() {
+    const { filters } = this.state;
+    const wanted = JSON.stringify(filters);
+    if (wanted === this.facetsOf) return;
+    this.facetsOf = wanted;
+    this.facetRequest?.abort();
+    const request = (this.facetRequest = new AbortController());
+    const area = this.parts.facets;
+    try {
+      const facets = await call("facets", { query: { filter: filters }, signal: request.signal });
+      const rows = facetRows(facets, filters, (filter) => {
+        this.change({ filters: withFilters(this.state.filters, [filter]) });
+        this.box.focus();
+      });
+      area.replaceChildren(...rows);
+      area.hidden = !rows.length;
+    } catch (error) {
+      if (isAborted(error)) return;
+      if (!(error instanceof Problem)) throw error;
+      this.facetsOf = null;
+      area.hidden = true;
+    }
+  }
+
   showPanel() {
     const { hit: wanted, doc, page } = this.state;
     const hit = wanted && this.answer?.results.find((each) => each.chunk_id === wanted);
@@ -255,7 +284,17 @@ class SearchView {
     return [...this.parts.answer.querySelectorAll(".hit-link")];
   }
 
+  /** Offers in the form what occurs in all documents. */
+  async offerChoices() {
+    try {
+      fillChoices(this.parts, this.form, await call("facets", { query: { most: MOST_NAMES } }));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+
   showFilters(yes) {
+    if (yes) this.offerChoices();
     this.form.hidden = !yes;
     this.parts["filter-open"].setAttribute("aria-expanded", String(yes));
     (yes ? this.form.elements.document : this.parts["filter-open"]).focus();

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from embedding_assets.errors import StoreDamagedError
+from embedding_assets.search.build import build_index
 from embedding_assets.search.documents import DocumentSearch, Mode
 from embedding_assets.search.query_log import QUERIES
 from embedding_assets_tests.api.stocked import TEXTS
-from embedding_assets_tests.search.collection import ENCODER
+from embedding_assets_tests.search.collection import ENCODER, Collection
 
 
 def ask(client, query="cool cake rack", **body):
@@ -53,6 +54,7 @@ def test_an_answer_says_what_was_found_where_and_by_what(kept, kept_stock):
         "model_version": "7",
         "index_version": kept_stock.snapshots.current(),
         "experiment": None,
+        "facets": None,
     }
     assert 0 < result.pop("score") <= 1
     assert result == {
@@ -67,6 +69,8 @@ def test_an_answer_says_what_was_found_where_and_by_what(kept, kept_stock):
         "chunk_id": "cake.pdf-1",
         "kind": "paragraph",
         "image": "/documents/image?doc_id=cake.pdf&page=1&chunk_id=cake.pdf-1",
+        "category": None,
+        "entities": [],
     }
 
 
@@ -329,3 +333,39 @@ def test_no_search_is_kept_where_the_settings_say_so(stock, open_client, monkeyp
     service = client.app.state.service
     assert service.query_log() is None
     assert not service.workspace().table(QUERIES).folder.exists()
+
+
+@pytest.fixture
+def sorted_out(stock, open_client):
+    """A client over documents with categories and entities."""
+    acme = {"label": "ORG", "text": "Acme"}
+    documents = {
+        "soup.pdf": {"category": "food", "entities": [acme]},
+        "cake.pdf": {"category": "food", "entities": [acme, {"label": "PER", "text": "Zoë"}]},
+    }
+    build_index(stock.snapshots, Collection(TEXTS, **documents).source)
+    return open_client(encoder=lambda: ENCODER)
+
+
+def test_a_search_is_narrowed_by_category_and_entity(sorted_out):
+    answer = found(sorted_out, "the", filters=["category=Food", "entity=per:*"], facets=True)
+    assert {result["doc_id"] for result in answer["results"]} == {"cake.pdf"}
+    assert {result["category"] for result in answer["results"]} == {"food"}
+    assert answer["results"][0]["entities"][1] == {"label": "PER", "text": "Zoë"}
+    assert answer["facets"]["categories"] == [{"category": "food", "count": 1}]
+    assert answer["facets"]["entities"][0] == {"label": "ORG", "text": "Acme", "count": 3}
+
+
+def test_what_occurs_in_the_index_is_counted(sorted_out):
+    whole = sorted_out.get("/facets").json()
+    assert (whole["documents"], whole["passages"]) == (3, 6)
+    assert whole["categories"] == [{"category": "food", "count": 2}]
+    assert whole["labels"] == [{"label": "ORG", "count": 5}, {"label": "PER", "count": 3}]
+    some = sorted_out.get("/facets", params={"filter": ["entity=zoë", "page=1"], "most": 1}).json()
+    assert some["passages"] == 1
+    assert some["entities"] == [{"label": "ORG", "text": "Acme", "count": 1}]
+    refused(sorted_out.get("/facets", params={"filter": "author=Ann"}), 422, "author")
+
+
+def test_without_an_index_nothing_occurs(client):
+    assert client.get("/facets").json()["documents"] == 0
