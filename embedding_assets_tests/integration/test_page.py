@@ -544,7 +544,7 @@ def test_without_an_experiment_nothing_is_recorded(visit, answers):
     page = settled(visit(SEARCH))
     page.get_by_role("link", name="Lease agreement 1").click()
     expect(page.get_by_alt_text("Page 3 of")).to_be_visible()
-    known = {"/search", "/documents/image", "/documents/read"}
+    known = {"/search", "/facets", "/documents/image", "/documents/read"}
     assert {asked.path for asked in answers.asked} == known
 
 
