@@ -77,7 +77,7 @@ def classify(
 ) -> None:
     """Tell the category of a text or a file, as documents get theirs."""
     opened = workspace()
-    from embedding_assets.documents.classify.report import classified_text, text_of
+    from embedding_assets.category_report import classified_text, text_of
 
     [said] = opened.library.classify([text_of(text, opened.settings)])
     show(said, classified_text, as_json)
@@ -156,7 +156,7 @@ def documents_list(as_json: AsJson = False) -> None:
 def documents_categories(as_json: AsJson = False) -> None:
     """Show the category of every document, how probable it is, and how good the classifier is."""
     opened = workspace()
-    from embedding_assets.documents.classify.report import categories_of, categories_text
+    from embedding_assets.category_report import categories_of, categories_text
 
     show(categories_of(opened.library), categories_text, as_json)
 
