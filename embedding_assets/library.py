@@ -1,7 +1,7 @@
 """The documents that the settings name: files, what is stored of them, what they still need."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,11 @@ from embedding_assets.documents.chunk import ChunkLimits, token_counter
 from embedding_assets.documents.classify.label_files import LabelFiles
 from embedding_assets.documents.classify.slices import (
     ClassifierSource,
-    Done,
     Passages,
     StoredClassifier,
     Training,
     category_slices,
     classifier_slice,
-    nothing_done,
 )
 from embedding_assets.documents.document import Document
 from embedding_assets.documents.failure import Failure
@@ -50,13 +48,16 @@ from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, Slice, digest_of
 
 if TYPE_CHECKING:
-    from embedding_assets.documents.classify.classifier import Classified
+    from embedding_assets.documents.classify.classifier import Classified, DocumentClassifier
     from embedding_assets.records.plan import AssetPlan
+    from embedding_assets.registry import ModelVersion
     from embedding_assets.search.build import BuiltIndex
     from embedding_assets.search.documents import DocumentSearch
     from embedding_assets.search.manifest import Manifest
     from embedding_assets.search.snapshots import Snapshots
     from embedding_assets.workspace import Workspace
+
+    Told = Callable[[ModelVersion, Mapping[str, bytes]], None]
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,18 @@ class Library:
             return None
         return ClassifierSource(files, settings.abstain, settings.max_texts, fingerprint)
 
-    def classifier_slice(self, done: Done = nothing_done) -> Slice:
-        """The classifier of documents. done: hears of a new one before it is stored."""
+    def classifier_slice(self, told: "Told" = lambda version, pictures: None) -> Slice:
+        """The classifier of documents. A new one is registered before it is stored, so that what is
+        used can always be found there. told: hears of its version and pictures, by name."""
+        from embedding_assets.classifier_registry import register_classifier
+
         workspace = self._workspace
 
         def embed(texts: Sequence[str]) -> Vectors:
             return workspace.vectors.encode(texts, workspace.encoder).encoding.vectors
+
+        def done(made: "DocumentClassifier", files: Mapping[str, bytes], digest: str) -> None:
+            told(*register_classifier(workspace.registry, made, files, digest))
 
         source = self._classifier_source(workspace.fingerprint if self._label_files else "")
         training = Training(embed, self._read_texts, done)

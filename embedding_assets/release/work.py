@@ -101,7 +101,20 @@ def _documents(workspace: "Workspace") -> Iterator[Stats]:
         pass
     slices = vector_slices(chunks, vectors, keys, workspace.encoder, workspace.vectors)
     yield from _written(vectors, slices)
+    _categories(workspace, keys)
     library.build_index()
+
+
+def _categories(workspace: "Workspace", keys: Sequence[str]) -> None:
+    """The classifier of documents by the challenger's vectors, and what it says."""
+    library = workspace.library
+    categories = library.table("doc_categories")
+    for gone in set(categories.keys()) - {*keys}:
+        categories.remove(gone)
+    for _ in _written(library.table("document_classifier"), [library.classifier_slice()]):
+        pass
+    for _ in _written(categories, library.category_slices(keys)):
+        pass
 
 
 def _accounts(workspace: "Workspace") -> Iterator[Stats]:

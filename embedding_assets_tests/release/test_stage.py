@@ -1,10 +1,12 @@
+import json
+
 import pytest
 
 from embedding_assets.errors import InputError, ModelChangedError, NotFoundError, StoreLockedError
 from embedding_assets.release.stage import drop_challenger, stage, take_seat
 from embedding_assets.release.work import Done, Price, prices
 from embedding_assets.workspace import MODEL_ASSETS
-from embedding_assets_tests.release.two_models import read_documents, write_documents
+from embedding_assets_tests.release.two_models import TOPICS, read_documents, write_documents
 
 PARQUET = [name for name in MODEL_ASSETS if not name.startswith(("similar", "doc_c"))]
 
@@ -117,3 +119,17 @@ def test_a_setting_that_names_another_model_is_refused_with_the_way_to_stage_it(
     other = place.open(model={"name": str(place.second), "threads": 1})
     with pytest.raises(ModelChangedError, match="model stage"):
         _ = other.encoder
+
+
+def test_the_challenger_has_a_classifier_of_its_own_and_its_categories(place):
+    described = place.folder / "categories.json"
+    described.write_text(json.dumps({"cooking": "soup and cake", "law": "courts", "space": "moon"}))
+    more = {"classification": {"categories": str(described)}}
+    opened = place.open(**more)
+    tried = take_seat(opened, str(place.second))
+    stage(opened, tried)
+    rows = {row["doc_id"]: row for row in tried.library.categories()}
+    assert rows.keys() == {f"{name}.json" for name in TOPICS}
+    assert {row["fingerprint"] for row in rows.values()} == {tried.fingerprint}
+    assert opened.library.categories() == []
+    assert tried.library.search.facets().documents == len(TOPICS)
