@@ -45,6 +45,9 @@ def performance_text(rows: list[dict[str, Any]]) -> str:
             "–" if row[key] is None else f"{row[key]:.2%}" for key in ("observed", "expected")
         ]
         said = f" ({row['reason']})" if row["reason"] else ""
+        if not row["trials"]:
+            lines.append(f"{name}: not judged: {row['reason']}")
+            continue
         lines.append(
             f"{name}: {row['verdict']}{said}; on {row['day']} {shares[0]} of {row['trials']:,}, "
             f"expected {shares[1]}"

@@ -6,7 +6,6 @@ from typing import Any
 
 _INK, _QUIET, _LOUD = "#334155", "#94a3b8", "#dc2626"
 _COLOURS = {"drift": _LOUD, "watch": "#f59e0b", "stable": "#2563eb", "not judged": _QUIET}
-_SHORTEST = 1e-4
 
 
 def picture(rows: Sequence[dict[str, Any]], level: float) -> bytes:
@@ -16,15 +15,22 @@ def picture(rows: Sequence[dict[str, Any]], level: float) -> bytes:
     """
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(f"{row['domain']}, {row['measure']}" for row in rows))
-    height = max(2.2, 1.5 * len(names))
+    measures: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["window_end"]):
+        measures.setdefault(f"{row['domain']}, {row['measure']}", []).append(row)
+    drawn = {n: own for n, own in measures.items() if any(r["effect"] is not None for r in own)}
+    unseen = [f"{n}: {own[-1]['reason']}" for n, own in measures.items() if n not in drawn]
+    height = max(1.6, 1.5 * len(drawn) + 0.2 * len(unseen))
     figure = Figure(figsize=(8.6, height), dpi=110, layout="constrained")
-    grid = figure.subplots(max(1, len(names)), 2, squeeze=False, width_ratios=(3, 2))
-    for name, (history, groups) in zip(names, grid, strict=False):
-        own = [row for row in rows if f"{row['domain']}, {row['measure']}" == name]
-        own.sort(key=lambda row: row["window_end"])
-        _draw_history(history, own, name)
-        _draw_groups(groups, own[-1])
+    if drawn:
+        grid = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(3, 2))
+        for (name, own), (history, groups) in zip(drawn.items(), grid, strict=True):
+            _draw_history(history, own, name)
+            _draw_groups(groups, own[-1])
+    if unseen:
+        figure.suptitle(
+            "\n".join(["not judged", *unseen]), fontsize=8, color=_INK, x=0.02, ha="left"
+        )
     figure.supxlabel(f"drift: p ≤ {level:g} for all looks at a window together", fontsize=8)
     file = io.BytesIO()
     figure.savefig(file, format="png")
@@ -40,14 +46,12 @@ def _draw_history(axes: Any, rows: Sequence[dict[str, Any]], name: str) -> None:
     for row in judged:
         axes.plot(row["window_end"], row["effect"], "o", color=_COLOURS[row["verdict"]], ms=4)
     last = rows[-1]
-    said = (
-        last["reason"] or f"p = {max(last['p_value'], _SHORTEST):.3g}, {last['effect']:.1%} moved"
-    )
+    said = last["reason"] or f"p = {last['p_value']:.3g}, {last['effect']:.1%} moved"
     axes.set_title(f"{name}: {last['verdict']} ({said})", fontsize=8, color=_INK, loc="left")
     axes.set_ylim(0, max([0.2, *(1.1 * row["effect"] for row in judged)]))
     axes.tick_params(labelsize=7)
-    if not judged:
-        axes.set_xticks([])
+    if len(judged) == 1:
+        axes.set_xticks([judged[0]["window_end"]], [str(judged[0]["window_end"])])
 
 
 def _draw_groups(axes: Any, row: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def test_a_tenth_of_another_topic_is_found_and_named():
     )
     drift = measure_drift(sample(draw(chance, 400)), now)
     assert drift.p_value <= 0.01
-    assert 0.05 <= drift.effect <= 0.15
+    assert 0.05 <= drift.effect <= 0.18
     largest = drift.groups[0]
     assert largest.before <= 0.02
     assert 0.05 <= largest.now <= 0.13
