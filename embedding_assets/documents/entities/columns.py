@@ -1,0 +1,77 @@
+"""Labelled words in columns, one a line, as CoNLL files have them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from sys import intern
+
+from embedding_assets.documents.entities.labelled import Example, spans_of_tags, split_tag
+from embedding_assets.errors import InputNotFoundError, UnreadableInputError
+
+_LONGEST_LINE = 1_000_000
+_MOST_WORDS = 1_000
+"""Of a sentence: a file without empty lines is cut."""
+_COLUMNS = "Put a word and its tag on each line: `Acme B-ORG`, parted by a tab or a space."
+
+
+def read_columns(path: Path, notes: Counter[str]) -> Iterator[Example]:
+    """The sentences of a file with a word on each line: the first column is the word, the last one
+    its tag in BIO, IO, BIOES or BILOU; empty lines part sentences, comments and `-DOCSTART-` too.
+
+    Raises InputNotFoundError, UnreadableInputError naming the line.
+    """
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in _lines(path):
+        parts = line.split("\t") if "\t" in line else line.split(" ")
+        parts = [part for part in parts if part]
+        if not parts or parts[0] == "-DOCSTART-" or _is_comment(parts):
+            yield from _example(words, tags)
+            words, tags = [], []
+            continue
+        if len(parts) == 1:
+            raise UnreadableInputError(
+                f"Line {number} of {path} has one column: {line[:80]!r}.", _COLUMNS
+            )
+        words.append(intern(parts[0]))
+        tags.append(intern(parts[-1]))
+        if len(words) == _MOST_WORDS:
+            notes[f"sentences cut after {_MOST_WORDS} words"] += 1
+            yield from _example(words, tags)
+            words, tags = [], []
+    yield from _example(words, tags)
+
+
+def _example(words: list[str], tags: list[str]) -> Iterator[Example]:
+    if words:
+        yield Example(tuple(words), tuple(spans_of_tags(tags)))
+
+
+def _is_comment(parts: list[str]) -> bool:
+    """Whether a line that begins with `#` is no word: its last column is then no tag."""
+    if not parts[0].startswith("#"):
+        return False
+    prefix, name = split_tag(parts[-1])
+    return len(parts) == 1 or (prefix != "O" and parts[-1] == name)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            number = 0
+            while line := file.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise UnreadableInputError(
+                        f"Line {number} of {path} is longer than {_LONGEST_LINE:,} letters.",
+                        _COLUMNS,
+                    )
+                yield number, line.strip("\r\n \t")
+    except FileNotFoundError:
+        raise InputNotFoundError(f"{path} does not exist.", "Name a file that does.") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableInputError(
+            f"{path} is no UTF-8 text: {error.reason}.", "Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise UnreadableInputError(f"{path} cannot be read: {error}.", "Name a file.") from error

@@ -1,0 +1,65 @@
+"""The likeliest labels of words that may follow one another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from embedding_assets.documents.entities.labelled import Span, spans_of_tags
+
+Scores = npt.NDArray[np.float32]
+_NEVER = -1e4
+
+
+def transitions(labels: Sequence[str]) -> Scores:
+    """float32 [labels + 1, labels]: 0 where a label may follow another, or, in the last row, begin
+    a sentence; else far below. An `I` follows only its own `B` or `I`."""
+    before = [*labels, "O"]
+    broken = [
+        [after.startswith("I-") and was[2:] != after[2:] for after in labels] for was in before
+    ]
+    return np.where(np.array(broken), _NEVER, 0.0).astype(np.float32)
+
+
+def best_paths(
+    scores: Scores, words: npt.NDArray[np.bool_], moves: Scores
+) -> npt.NDArray[np.int64]:
+    """int64 [n, w]: the labels of each sentence whose scores sum up to most (Viterbi 1967).
+
+    scores: float32 [n, w, labels]. words: bool [n, w], false behind a sentence's end, where the
+    result means nothing. moves: what `transitions` gives.
+    """
+    n, width, labels = scores.shape
+    total = scores[:, 0] + moves[labels]
+    came_from = np.zeros((n, width, labels), dtype=np.int64)
+    stay = np.arange(labels)
+    for place in range(1, width):
+        paths = total[:, :, None] + moves[:labels]
+        inside = words[:, place, None]
+        came_from[:, place] = np.where(inside, paths.argmax(axis=1), stay)
+        total = np.where(inside, paths.max(axis=1) + scores[:, place], total)
+    found = np.zeros((n, width), dtype=np.int64)
+    found[:, -1] = total.argmax(axis=1)
+    rows = np.arange(n)
+    for place in range(width - 1, 0, -1):
+        found[:, place - 1] = came_from[rows, place, found[:, place]]
+    return found
+
+
+def probabilities(scores: Scores) -> Scores:
+    """float32, as `scores`: how likely each label is for each word by itself."""
+    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    likely: Scores = shifted / shifted.sum(axis=-1, keepdims=True)
+    return likely
+
+
+def scored_spans(
+    path: npt.NDArray[np.int64], likely: Scores, labels: Sequence[str]
+) -> list[tuple[Span, float]]:
+    """The entities of one sentence, each with the probability of its least certain word.
+
+    path: int64 [w]. likely: float32 [w, labels].
+    """
+    sure = likely[np.arange(len(path)), path]
+    spans = spans_of_tags([labels[each] for each in path])
+    return [(span, float(sure[span.start : span.end].min())) for span in spans]

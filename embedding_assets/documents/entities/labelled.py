@@ -1,0 +1,190 @@
+"""Sentences with their entities, as models are trained and judged on them."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from embedding_assets.errors import EmptyInputError
+
+MOST_EXAMPLES = 20_000
+"""Of more a fixed sample is kept, so that a file of any size is read in bounded memory."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """An entity: words, or characters, from `start` up to but not including `end`.
+
+    exact: whether the words are all that was marked; where a mark ends within a word, the words
+    around it are learned, and no answer counts as right.
+    """
+
+    start: int
+    end: int
+    label: str
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence: its words, and the spans of words that are entities, ascending and apart."""
+
+    words: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What was read of labelled files.
+
+    labels: in their most frequent spelling, sorted. seen: how many sentences there were.
+    notes: how often something was mended or left out, in words.
+    """
+
+    examples: tuple[Example, ...]
+    labels: tuple[str, ...]
+    seen: int
+    notes: Mapping[str, int]
+
+
+@dataclass
+class Collection:
+    """Gathers examples from readers: a sample of bounded size, labels that differ in case as one.
+
+    most: examples that are kept; of more, each has the same chance (Vitter 1985, algorithm R).
+    """
+
+    most: int = MOST_EXAMPLES
+    notes: Counter[str] = field(default_factory=Counter)
+    _kept: list[tuple[int, Example]] = field(default_factory=list)
+    _spellings: Counter[str] = field(default_factory=Counter)
+    _seen: int = 0
+    _random: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def add(self, examples: Iterable[Example]) -> None:
+        """Take examples in; those without words are left out."""
+        for example in examples:
+            if not example.words:
+                self.notes["empty texts left out"] += 1
+                continue
+            self._spellings.update(span.label for span in example.spans)
+            self._keep(example)
+
+    def _keep(self, example: Example) -> None:
+        if len(self._kept) < self.most:
+            self._kept.append((self._seen, example))
+        elif (place := self._random.randrange(self._seen + 1)) < self.most:
+            self._kept[place] = (self._seen, example)
+        self._seen += 1
+
+    def labelled(self, where: str) -> Labelled:
+        """What was gathered, in the order of the files.
+
+        Raises EmptyInputError when there is no example, or none with an entity.
+        """
+        spelling = _spellings(self._spellings)
+        kept = sorted(self._kept, key=lambda each: each[0])
+        examples = tuple(_respelled(example, spelling) for _, example in kept)
+        labels = sorted({span.label for example in examples for span in example.spans})
+        if not labels:
+            raise EmptyInputError(
+                f"{where} holds {self._seen} sentences and no entity in them.",
+                "Mark entities: `word B-LABEL` a line, or spans in JSON.",
+            )
+        if self._seen > len(kept):
+            self.notes[f"sentences that a sample of {len(kept)} stands for"] = self._seen
+        return Labelled(examples, tuple(labels), self._seen, dict(self.notes))
+
+
+def apart(spans: Iterable[Span]) -> tuple[list[Span], int]:
+    """`spans` without those that overlap a longer one, or an earlier one as long; and how many
+    these were."""
+    kept: list[Span] = []
+    dropped = 0
+    for span in sorted(set(spans), key=lambda each: (each.start - each.end, each.start)):
+        if any(span.start < other.end and other.start < span.end for other in kept):
+            dropped += 1
+        else:
+            kept.append(span)
+    return sorted(kept, key=lambda each: each.start), dropped
+
+
+def spans_of_tags(tags: Sequence[str]) -> list[Span]:
+    """The spans of BIO, IO, BIOES or BILOU tags: an `I` without a `B` before it begins one, as in
+    the CoNLL evaluation; `ORG` without a prefix means `I-ORG`."""
+    spans: list[Span] = []
+    start, label = 0, ""
+    for position, tag in enumerate([*tags, "O"]):
+        prefix, name = split_tag(tag)
+        begins = prefix in "BSU" or name.casefold() != label.casefold()
+        if label and (not name or begins):
+            spans.append(Span(start, position, label))
+            label = ""
+        if name and not label:
+            start, label = position, name
+        if prefix in "ESLU" and label:
+            spans.append(Span(start, position + 1, label))
+            label = ""
+    return spans
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """The prefix, one of `BIESLU`, and the label of a tag; ("O", "") for none."""
+    if tag in ("O", "o"):
+        return "O", ""
+    head, separator, name = tag.partition("-")
+    if separator and name and len(head) == 1 and head.upper() in "BIESLU":
+        return head.upper(), name
+    return "I", tag
+
+
+def tags_of(example: Example) -> list[str]:
+    """The BIO tag of each word."""
+    tags = ["O"] * len(example.words)
+    for span in example.spans:
+        tags[span.start] = f"B-{span.label}"
+        tags[span.start + 1 : span.end] = [f"I-{span.label}"] * (span.end - span.start - 1)
+    return tags
+
+
+def folds(examples: Sequence[Example], count: int, seed: int = 0) -> Iterator[tuple[list[Example], list[Example]]]:
+    """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`."""
+    order = list(range(len(examples)))
+    random.Random(seed).shuffle(order)
+    for number in range(count):
+        chosen = set(order[number::count])
+        rest = [each for place, each in enumerate(examples) if place not in chosen]
+        yield rest, [examples[place] for place in sorted(chosen)]
+
+
+def hold_out(
+    examples: Sequence[Example], share: float, seed: int = 0
+) -> tuple[list[Example], list[Example]]:
+    """Examples to train on, and those to judge by; a label that only one example has stays with
+    the former."""
+    found = Counter(label for each in examples for label in {span.label for span in each.spans})
+    rare = {label for label, count in found.items() if count == 1}
+    free = [
+        place
+        for place, each in enumerate(examples)
+        if not rare & {span.label for span in each.spans}
+    ]
+    random.Random(seed).shuffle(free)
+    held = set(free[: round(share * len(examples))])
+    rest = [each for place, each in enumerate(examples) if place not in held]
+    return rest, [examples[place] for place in sorted(held)]
+
+
+def _spellings(found: Counter[str]) -> dict[str, str]:
+    """For each spelling of a label the most frequent one of those that differ in case alone."""
+    best: dict[str, str] = {}
+    for label, _ in sorted(found.items(), key=lambda each: (-each[1], each[0])):
+        best.setdefault(label.casefold(), label)
+    return {label: best[label.casefold()] for label in found}
+
+
+def _respelled(example: Example, spelling: Mapping[str, str]) -> Example:
+    if all(spelling[span.label] == span.label for span in example.spans):
+        return example
+    spans = tuple(replace(span, label=spelling[span.label]) for span in example.spans)
+    return replace(example, spans=spans)

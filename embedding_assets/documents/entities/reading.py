@@ -1,0 +1,58 @@
+"""Labelled files of any kind, alone or in a folder."""
+
+import hashlib
+from pathlib import Path
+
+from embedding_assets.documents.entities.columns import read_columns
+from embedding_assets.documents.entities.labelled import MOST_EXAMPLES, Collection, Labelled
+from embedding_assets.documents.entities.marked import read_marked
+from embedding_assets.errors import InputNotFoundError
+
+READER_CODE = "1"
+"""Changes whenever the same files would be read otherwise."""
+_ABOUT = {"README", "LICENSE", "LICENCE"}
+_MARKED = {".json", ".jsonl", ".ndjson"}
+_COLUMNS = {".txt", ".conll", ".conllu", ".bio", ".iob", ".tsv", ".annotated"}
+
+
+def read_labelled(path: Path, most: int = MOST_EXAMPLES) -> Labelled:
+    """The labelled sentences of a file, or of all files in a folder: JSON by its suffix, any other
+    file in columns.
+
+    most: of more sentences a fixed sample is kept.
+    Raises InputNotFoundError, UnreadableInputError, SchemaError, EmptyInputError.
+    """
+    gathered = Collection(most)
+    for file in labelled_files(path):
+        read = read_marked if file.suffix.lower() in _MARKED else read_columns
+        gathered.add(read(file, gathered.notes))
+    return gathered.labelled(str(path))
+
+
+def labelled_files(path: Path) -> list[Path]:
+    """The file, or the labelled files of the folder by name. Raises InputNotFoundError."""
+    if not path.is_dir():
+        if not path.exists():
+            raise InputNotFoundError(
+                f"The labelled file {path} does not exist.",
+                "Name a file or folder in CoNLL columns or JSON.",
+            )
+        return [path]
+    known = [each for each in sorted(path.iterdir()) if each.suffix.lower() in _MARKED | _COLUMNS]
+    files = [each for each in known if each.stem.upper() not in _ABOUT]
+    if not files:
+        raise InputNotFoundError(
+            f"{path} holds no labelled file.",
+            f"Put files there that end in {', '.join(sorted(_MARKED | _COLUMNS))}.",
+        )
+    return files
+
+
+def labelled_digest(path: Path) -> str:
+    """SHA-256 (hex) over the content of the labelled files. Raises InputNotFoundError."""
+    digest = hashlib.sha256(READER_CODE.encode())
+    for file in labelled_files(path):
+        with file.open("rb") as content:
+            inside = hashlib.file_digest(content, "sha256").hexdigest()
+        digest.update(f"{file.suffix.lower()}\0{inside}\n".encode())
+    return digest.hexdigest()
