@@ -18,6 +18,8 @@ from embedding_assets.documents.classify.slices import (
     classifier_slice,
 )
 from embedding_assets.documents.document import Document
+from embedding_assets.documents.entities.finder import Finder
+from embedding_assets.documents.entities.slices import entity_digest
 from embedding_assets.documents.failure import Failure
 from embedding_assets.documents.folder import list_document_files
 from embedding_assets.documents.index_rows import StoredDocuments, is_index_stale
@@ -323,6 +325,7 @@ class Library:
         tables = [self.table(asset) for asset in DOCUMENT_ASSETS]
         quarantine = self.table("quarantined_documents")
         categories = self._category_states()
+        finder = self._workspace.entities.expected_finder()
         for entry in inventory.entries:
             if entry.unsettled:
                 continue
@@ -348,6 +351,21 @@ class Library:
                 else:
                     yield DocumentState(table.name, entry.doc_id, "fresh")
             yield from categories.of(entry.doc_id, digests[-1])
+            if finder is not None:
+                yield from self._entity_state(entry.doc_id, document, finder)
+
+    def _entity_state(self, doc_id: str, document: str, finder: Finder) -> Iterator[DocumentState]:
+        """The state of a document's entities; none where nothing finds any and nothing is
+        stored."""
+        stored = self.table("doc_entities").footer(doc_id)
+        if stored is None:
+            if finder:
+                yield DocumentState("doc_entities", doc_id, "missing", "new")
+        elif stored.digest != entity_digest(document, finder.digest):
+            why = "the document, the entity model or a rule changed"
+            yield DocumentState("doc_entities", doc_id, "stale", why)
+        else:
+            yield DocumentState("doc_entities", doc_id, "fresh")
 
     def work(self, inventory: DocumentInventory) -> Work:
         """What the documents still need, another try at those whose reading failed for a passing

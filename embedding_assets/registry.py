@@ -254,6 +254,12 @@ class Registry:
         with self._named_errors():
             self._log_file(run_id, name, content)
 
+    def link_of(self, version: ModelVersion) -> str:
+        """Where a person opens the run that made a registered version."""
+        with self._named_errors():
+            found = self.client.get_model_version(version.name, version.version)
+        return self.link(str(found.run_id))
+
     def link(self, run_id: str) -> str:
         """Where a person opens a run: the server's page, or the path of the local page."""
         base = (

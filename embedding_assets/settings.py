@@ -107,6 +107,33 @@ class ClassificationSettings(Group):
     )
 
 
+class EntitySettings(Group):
+    """What entities are found in documents, and by what."""
+
+    training: str | None = Field(
+        None,
+        description="Labelled file, or folder of them, that the entity model is trained on: CoNLL "
+        "columns, or JSON with spans; empty: no model.",
+    )
+    encoder: str = Field(
+        "all-MiniLM-L6-v2", description="BERT model that the entity model is trained from."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the training.")
+    patterns: tuple[str, ...] = Field(
+        (),
+        description="Built-in patterns, as a JSON list: money, date, percent, email, isin, iban, "
+        "url.",
+    )
+    expressions: tuple[str, ...] = Field(
+        (), description="Own patterns in RE2 syntax, as a JSON list of LABEL=EXPRESSION."
+    )
+    gazetteer: str | None = Field(
+        None,
+        description="Known names: CSV with name and label, LABEL.txt with a name a line, or a "
+        "folder of these.",
+    )
+
+
 class SearchSettings(Group):
     """How documents are searched, and how search is judged."""
 
@@ -387,6 +414,7 @@ class Settings(BaseSettings):
     records: RecordSettings = RecordSettings()
     documents: DocumentSettings = DocumentSettings()
     classification: ClassificationSettings = ClassificationSettings()
+    entities: EntitySettings = EntitySettings()
     search: SearchSettings = SearchSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()

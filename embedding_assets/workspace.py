@@ -21,6 +21,7 @@ from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, R
 from embedding_assets.aside import aside
 from embedding_assets.catalogue import Catalogue
 from embedding_assets.documents.classify.slices import CATEGORY_SCHEMA, CLASSIFIER_SCHEMA
+from embedding_assets.documents.entities.slices import ENTITY_SCHEMA
 from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA, without_documents
 from embedding_assets.documents.plan import DERIVED_ASSETS, DOCUMENT_ASSETS
 from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_schema
@@ -35,6 +36,7 @@ from embedding_assets.embedding.model import (
 )
 from embedding_assets.embedding.precision import PrecisionReport, pin
 from embedding_assets.embedding.store import VectorStore, text_keys
+from embedding_assets.entities import ENTITY_MODEL_SCHEMA, Entities
 from embedding_assets.errors import (
     InputNotFoundError,
     ModelChangedError,
@@ -115,6 +117,8 @@ PARQUET_ASSETS: dict[str, pa.Schema] = {
     "doc_vectors": vector_schema(_EMPTY_DIMENSION),
     "document_classifier": CLASSIFIER_SCHEMA,
     "doc_categories": CATEGORY_SCHEMA,
+    "entity_model": ENTITY_MODEL_SCHEMA,
+    "doc_entities": ENTITY_SCHEMA,
     "search_evaluation": EVALUATION_SCHEMA,
     GATES_TABLE: GATES_SCHEMA,
     "search_queries": QUERY_SCHEMA,
@@ -268,6 +272,11 @@ class Workspace:
     def library(self) -> Library:
         """The documents of the watched folder."""
         return Library(self)
+
+    @cached_property
+    def entities(self) -> Entities:
+        """The entity model and the rules."""
+        return Entities(self)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from embedding_assets.benchmarks import classify, documents, drift, embed, search, service
+from embedding_assets.benchmarks import classify, documents, drift, embed, ner, search, service
 from embedding_assets.errors import EmbeddingAssetsError
 
 
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     service.add_options(benchmarks.add_parser("service", help=service.__doc__))
     classify.add_options(benchmarks.add_parser("classify", help=classify.__doc__))
     drift.add_options(benchmarks.add_parser("drift", help=drift.__doc__))
+    ner.add_options(benchmarks.add_parser("ner", help=ner.__doc__))
     options = parser.parse_args(arguments)
     try:
         options.run(options)

@@ -46,6 +46,18 @@ def parse(
 
 
 @app.command()
+def entities(
+    text: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A text, or a document's file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the entities in a text or in a file, found as in documents; nothing is stored."""
+    opened = workspace()
+    from embedding_assets.entity_report import entities_text
+
+    show(opened.entities.of_text(text), entities_text, as_json)
+
+
+@app.command()
 def search(
     query: Annotated[str, typer.Argument(metavar="QUERY")],
     mode: Annotated[
@@ -159,6 +171,20 @@ def documents_categories(as_json: AsJson = False) -> None:
     from embedding_assets.category_report import categories_of, categories_text
 
     show(categories_of(opened.library), categories_text, as_json)
+
+
+@documents_app.command("entities")
+def documents_entities(
+    doc_id: Annotated[
+        str | None, typer.Argument(metavar="DOC_ID", help="Of one document; else of all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the entities that are stored of documents, with page and place."""
+    opened = workspace()
+    from embedding_assets.entity_report import entities_text
+
+    show(opened.entities.of_document(doc_id), entities_text, as_json)
 
 
 @documents_app.command("redrive")

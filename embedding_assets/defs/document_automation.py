@@ -16,6 +16,7 @@ from embedding_assets.defs.documents import (
     document_index,
     read_documents,
 )
+from embedding_assets.defs.entities import doc_entities, entity_model
 from embedding_assets.defs.partitions import doc_ids
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.runs import range_tags, unfinished_runs
@@ -40,6 +41,8 @@ documents_job = dg.define_asset_job(
         doc_vectors,
         document_classifier,
         doc_categories,
+        entity_model,
+        doc_entities,
         document_index,
     ),  # fmt: skip
     description="Documents to vectors to the index that is searched, in one run for any of them.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from embedding_assets.errors import NotFoundError
 from embedding_assets.quality.layout import neighbourhood_plane
@@ -81,6 +82,24 @@ def cuisine_map(table: ParquetTable, id_column: str) -> dg.MarkdownMetadataValue
         loc="center left", bbox_to_anchor=(1.0, 0.5),
     )  # fmt: skip
     return _markdown(figure, "Map of the embeddings")
+
+
+def type_scores(table: pa.Table) -> dg.MarkdownMetadataValue:
+    """The strict F1 of each type of entity on held-out sentences, with how many there were."""
+    rows = [row for row in table.to_pylist() if row["f1"] is not None]
+    if not rows:
+        return dg.MetadataValue.md("Nothing was held out to judge by.")
+    figure = _figure(6.4, 1.2 + 0.28 * len(rows))
+    axes = figure.subplots()
+    names = [f"{row['label']}  ({row['support']:,})" for row in reversed(rows)]
+    values = [row["f1"] for row in reversed(rows)]
+    axes.barh(names, values, color="#2563eb")
+    for place, value in enumerate(values):
+        axes.text(value + 0.01, place, f"{value:.2f}", va="center", fontsize=8, color=_INK)
+    axes.set_xlim(0, 1.08)
+    axes.tick_params(labelsize=8)
+    axes.set_title("F1 by type (entities held out)", fontsize=9, color=_INK, loc="left")
+    return _markdown(figure, "F1 by type")
 
 
 def _scatter(axes: "Axes", points: npt.NDArray[np.float64], cuisines: npt.NDArray[np.str_]) -> None:

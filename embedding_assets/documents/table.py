@@ -12,7 +12,8 @@ from embedding_assets.documents.document import Block, Box, Document, Kind, Page
 Row: TypeAlias = Mapping[str, Any]
 
 
-def _box_type(number: pa.DataType) -> pa.DataType:
+def box_type(number: pa.DataType) -> pa.DataType:
+    """The type of a box in rows: its page, and its sides as numbers of that type."""
     sides = [pa.field(side, number) for side in ("left", "top", "right", "bottom")]
     return pa.struct([pa.field("page", pa.int32()), *sides])
 
@@ -33,7 +34,7 @@ _BLOCK = pa.struct(
         pa.field("level", pa.int32()),
         pa.field("marker", pa.string()),
         pa.field("pages", pa.list_(pa.int32())),
-        pa.field("boxes", pa.list_(_box_type(pa.float64()))),
+        pa.field("boxes", pa.list_(box_type(pa.float64()))),
     ]
 )
 
@@ -61,7 +62,7 @@ CHUNK_SCHEMA = pa.schema(
         pa.field("heading_path", pa.list_(pa.string())),
         pa.field("kind", pa.string()),
         pa.field("pages", pa.list_(pa.int32())),
-        pa.field("boxes", pa.list_(_box_type(pa.float32()))),
+        pa.field("boxes", pa.list_(box_type(pa.float32()))),
         pa.field("tokens", pa.int32()),
     ]
 )

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from sys import intern
 
 from embedding_assets.documents.entities.labelled import Example, spans_of_tags, split_tag
 from embedding_assets.errors import InputNotFoundError, UnreadableInputError
@@ -33,8 +32,8 @@ def read_columns(path: Path, notes: Counter[str]) -> Iterator[Example]:
             raise UnreadableInputError(
                 f"Line {number} of {path} has one column: {line[:80]!r}.", _COLUMNS
             )
-        words.append(intern(parts[0]))
-        tags.append(intern(parts[-1]))
+        words.append(parts[0])
+        tags.append(parts[-1])
         if len(words) == _MOST_WORDS:
             notes[f"sentences cut after {_MOST_WORDS} words"] += 1
             yield from _example(words, tags)

@@ -147,7 +147,9 @@ def tags_of(example: Example) -> list[str]:
     return tags
 
 
-def folds(examples: Sequence[Example], count: int, seed: int = 0) -> Iterator[tuple[list[Example], list[Example]]]:
+def folds(
+    examples: Sequence[Example], count: int, seed: int = 0
+) -> Iterator[tuple[list[Example], list[Example]]]:
     """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`."""
     order = list(range(len(examples)))
     random.Random(seed).shuffle(order)

@@ -96,7 +96,8 @@ def build_network(shape: Shape, dropout: float = 0.1) -> "nn.Module":
             context = self.attended(context.transpose(1, 2).reshape(n, length, width))
             x = self.attended_norm(x + functional.dropout(context, dropout, self.training))
             inner = self.narrow(functional.gelu(self.widen(x)))
-            return self.norm(x + functional.dropout(inner, dropout, self.training))
+            found: Tensor = self.norm(x + functional.dropout(inner, dropout, self.training))
+            return found
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -128,12 +129,14 @@ def build_network(shape: Shape, dropout: float = 0.1) -> "nn.Module":
                 self.spelled(batch.letters),
             ]
             words = functional.dropout(torch.cat(parts, dim=2), dropout, self.training)
-            return self.out(words).float()
+            scores: Tensor = self.out(words).float()
+            return scores
 
         def spelled(self, letters: Tensor) -> Tensor:
             n, words, length = letters.shape
             x = self.letters(letters.view(n * words, length)).transpose(1, 2)
-            return self.spelling(x).amax(dim=2).relu().view(n, words, -1).float()
+            spelled: Tensor = self.spelling(x).amax(dim=2).relu().view(n, words, -1).float()
+            return spelled
 
     return Network()
 

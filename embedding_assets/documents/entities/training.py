@@ -1,6 +1,5 @@
 """Training of the network that tags words: seeded, and resumed from the last checkpoint."""
 
-import json
 import math
 import random
 import time

@@ -24,7 +24,9 @@ LONGEST = 16
 
 def find_words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
     """Where the words of `text` between two places begin and end."""
-    return [match.span() for match in _WORD.finditer(text, start, len(text) if end is None else end)]
+    return [
+        match.span() for match in _WORD.finditer(text, start, len(text) if end is None else end)
+    ]
 
 
 def find_sentences(text: str) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from embedding_assets.benchmarks import ner
+from embedding_assets.benchmarks.__main__ import main
+from embedding_assets.documents.entities.labelled import Span
+from embedding_assets.documents.entities.score import Score
+
+LABELLED = "Acme B-ORG\nof O\nOslo B-LOC\n\nin O\nOslo B-LOC\n\n"
+
+
+def first_words(examples, labels, threads):
+    """Calls each sentence's first word an organisation."""
+    return lambda sentences: [[Span(0, 1, "ORG")] for _ in sentences]
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setitem(ner.CONTESTANTS, ner.OURS, first_words)
+    path = tmp_path / "labelled.conll"
+    path.write_text(LABELLED)
+    return str(path)
+
+
+def test_json_has_scores_overall_and_by_type_and_seconds(file, capsys):
+    assert main(["ner", "--train", file, "--test", file, "--only", ner.OURS, "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["precision"], row["recall"], row["support"]) == (0.5, 1 / 3, 3)
+    assert row["types"]["LOC"] == vars(Score(None, 0.0, 0.0, 2))
+    assert {"train_s", "train_cpu_s", "sentences_per_s"} <= row.keys()
+
+
+def test_folds_test_each_sentence_once(file, capsys):
+    assert main(["ner", "--train", file, "--folds", "2", "--only", ner.OURS]) == 0
+    printed = capsys.readouterr().out
+    assert "2 labelled sentences, 2 tested in 2 part(s)" in printed
+    assert "LOC (2)" in printed
+
+
+@pytest.mark.parametrize("more", [[], ["--folds", "2", "--test", "x"]])
+def test_either_test_or_folds(file, more, capsys):
+    assert main(["ner", "--train", file, *more]) == 1
+    assert "either --test or --folds" in capsys.readouterr().err
+
+
+def test_a_peer_that_is_not_installed_is_named(file, capsys, monkeypatch):
+    monkeypatch.setattr(ner, "find_spec", lambda name: None)
+    assert main(["ner", "--train", file, "--test", file]) == 0
+    assert "left out: spacy: not installed" in capsys.readouterr().out

@@ -1,0 +1,112 @@
+import tracemalloc
+
+import pytest
+
+from embedding_assets.documents.entities.labelled import (
+    Collection,
+    Example,
+    Span,
+    folds,
+    hold_out,
+    tags_of,
+)
+from embedding_assets.documents.entities.reading import (
+    labelled_digest,
+    labelled_files,
+    read_labelled,
+)
+from embedding_assets.errors import EmptyInputError, InputNotFoundError
+
+
+def example(*labels):
+    spans = tuple(Span(place, place + 1, label) for place, label in enumerate(labels))
+    return Example(("word",) * max(1, len(labels)), spans)
+
+
+def gathered(*examples, most=100):
+    collection = Collection(most)
+    collection.add(examples)
+    return collection.labelled("here")
+
+
+def test_labels_that_differ_in_case_are_one_in_its_most_frequent_spelling():
+    found = gathered(example("ORG", "org"), example("ORG", "Loc"), example())
+    assert found.labels == ("Loc", "ORG")
+    assert [span.label for span in found.examples[0].spans] == ["ORG", "ORG"]
+
+
+def test_empty_texts_are_left_out_and_counted():
+    found = gathered(example("ORG"), Example((), ()))
+    assert (len(found.examples), found.notes) == (1, {"empty texts left out": 1})
+
+
+def test_nothing_marked_is_an_error():
+    with pytest.raises(EmptyInputError, match="here holds 2 sentences and no entity"):
+        gathered(example(), example())
+
+
+def test_tags_begin_each_entity():
+    spans = (Span(0, 2, "ORG"), Span(2, 3, "ORG"))
+    assert tags_of(Example(("a", "b", "c", "d"), spans)) == ["B-ORG", "I-ORG", "B-ORG", "O"]
+
+
+def test_a_label_that_one_example_has_is_trained_on():
+    examples = [example("ORG")] * 9 + [example("RARE")]
+    for seed in range(5):
+        rest, held = hold_out(examples, 0.5, seed)
+        assert example("RARE") in rest and len(held) == 5
+
+
+def test_each_example_is_in_one_fold():
+    examples = [example(str(number)) for number in range(11)]
+    parts = list(folds(examples, 5))
+    assert sorted(each.spans[0].label for _, held in parts for each in held) == sorted(
+        str(number) for number in range(11)
+    )
+    assert all(not {*rest} & {*held} and len(rest) + len(held) == 11 for rest, held in parts)
+
+
+def test_of_more_examples_a_fixed_sample_is_kept_in_order():
+    examples = [example(str(number)) for number in range(1_000)]
+    first, again = (gathered(*examples, most=50) for _ in range(2))
+    numbers = [int(each.spans[0].label) for each in first.examples]
+    assert first == again
+    assert numbers == sorted(numbers) and len(numbers) == 50 and max(numbers) > 500
+    assert first.seen == 1_000
+    assert first.notes == {"sentences that a sample of 50 stands for": 1_000}
+
+
+@pytest.mark.parametrize("name", ["large.txt", "large.jsonl"])
+def test_a_large_file_is_read_in_bounded_memory(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("embedding_assets.documents.entities.marked._READ_AT_ONCE", 10_000)
+    entry = (
+        "Acme B-ORG\nof O\nOslo B-LOC\n\n"
+        if name == "large.txt"
+        else '{"text": "Acme", "spans": [{"end": 4, "label": "ORG"}]}\n'
+    )
+    path = tmp_path / name
+    path.write_text(entry * (1_000_000 // len(entry)))
+    tracemalloc.start()
+    try:
+        found = read_labelled(path, most=100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.examples) == 100 and found.seen > 15_000
+    assert peak < 500_000
+
+
+def test_a_folder_is_read_file_by_file_without_its_readme(tmp_path):
+    (tmp_path / "a.txt").write_text("Acme B-ORG\n")
+    (tmp_path / "b.jsonl").write_text('{"text": "Oslo", "spans": [{"end": 4, "label": "LOC"}]}')
+    (tmp_path / "README.txt").write_text("Some words about it\n")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    assert read_labelled(tmp_path).labels == ("LOC", "ORG")
+    before = labelled_digest(tmp_path)
+    (tmp_path / "a.txt").write_text("Acme B-ORGANISATION\n")
+    assert labelled_digest(tmp_path) != before
+
+
+def test_a_folder_without_labelled_files_is_named(tmp_path):
+    with pytest.raises(InputNotFoundError, match="holds no labelled file"):
+        labelled_files(tmp_path)

@@ -1,0 +1,117 @@
+import time
+
+import pytest
+
+from embedding_assets.documents.entities.gazetteer import Gazetteer
+from embedding_assets.documents.entities.identifiers import is_iban, is_isin
+from embedding_assets.documents.entities.patterns import PATTERNS, own_pattern
+from embedding_assets.documents.entities.rules import MODEL, Entity, Rules, merge
+from embedding_assets.errors import InputNotFoundError, SchemaError, SettingsError
+
+
+def found(name, text):
+    return [text[start:end] for start, end in PATTERNS[name].matches(text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("money", "Pay $1,000.50 or EUR 20 or 3.5 million euros.",
+         ["$1,000.50", "EUR 20", "3.5 million euros"]),
+        ("money", "€ 12.50, 7 €, US$5 million, version 5.0", ["€ 12.50", "7 €", "US$5 million"]),
+        ("date", "On 2026-11-30, 3 May 2024, March 1st, 2020 and 31.12.1999; in June 2021",
+         ["2026-11-30", "3 May 2024", "March 1st, 2020", "31.12.1999", "June 2021"]),
+        ("date", "2026-13-01 1.2.3 99/99/2020 may", []),
+        ("percent", "7.5 % or 12% or 3 per cent, 5 percentage points",
+         ["7.5 %", "12%", "3 per cent", "5 percentage points"]),
+        ("email", "Ask anna.b+x@mail.example.org, not @home or a@b",
+         ["anna.b+x@mail.example.org"]),
+        ("isin", "US0378331005 and US0378331006, DE000BAY0017", ["US0378331005", "DE000BAY0017"]),
+        ("iban", "DE89 3704 0044 0532 0130 00 or DE88 3704 0044 0532 0130 00",
+         ["DE89 3704 0044 0532 0130 00"]),
+        ("url", "See https://example.org/a?b=1, or www.example.com.",
+         ["https://example.org/a?b=1", "www.example.com"]),
+    ],
+)  # fmt: skip
+def test_built_in_patterns(name, text, expected):
+    assert found(name, text) == expected
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize(
+    "piece", ["1", "1,", "a.", "a@", "A1", "$1 ", "May 1", "DE11", "www.", "12 000 "]
+)
+def test_the_time_of_a_pattern_grows_with_the_text_alone(name, piece):
+    def seconds(length):
+        text = (piece * length)[:length]
+        started = time.process_time()
+        list(PATTERNS[name].matches(text))
+        return time.process_time() - started
+
+    # Ten times the text: ten times as long, not a hundred.
+    assert seconds(20_000) < 40 * max(seconds(2_000), 2e-3)
+
+
+def test_check_digits():
+    assert is_isin("US0378331005") and not is_isin("US0378331050") and not is_isin("0378331005")
+    assert is_iban("GB82WEST12345698765432") and not is_iban("GB82WEST12345698765433")
+
+
+def test_own_expressions_find_every_match_with_letters_counted():
+    pattern = own_pattern("INVOICE", r"\bINV-\d+")
+    text = "é INV-1 xINV-2 INV-34"
+    assert [text[start:end] for start, end in pattern.matches(text)] == ["INV-1", "INV-34"]
+
+
+def test_an_own_expression_cannot_run_away():
+    pattern = own_pattern("A", r"(a+)+b")
+    assert list(pattern.matches("a" * 5_000)) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [("(", "cannot be read"), (r"(?=a)", "cannot be read"), ("a*", "matches an empty")],
+)
+def test_an_expression_that_cannot_be_used_is_named(expression, why):
+    with pytest.raises(SettingsError, match=f"of 'X' in entities.expressions {why}"):
+        Rules(expressions={"X": expression}).require_usable()
+
+
+def test_an_unknown_pattern_is_named():
+    with pytest.raises(SettingsError, match="'monney', which is no built-in pattern"):
+        Rules(patterns=("monney",)).require_usable()
+
+
+def test_names_are_found_in_any_case_but_short_ones_as_they_are_written(tmp_path):
+    (tmp_path / "names.csv").write_text("name,label\nBank of Oslo,ORG\nOslo,CITY\nIT,ORG\n")
+    (tmp_path / "DISH.txt").write_text("# dishes\nPad Thai\n\n")
+    text = "The BANK OF  OSLO in Oslo; it serves pad thai. IT!"
+    matches = Gazetteer.read(tmp_path).matches(text)
+    assert [(text[start:end], label) for start, end, label in matches] == [
+        ("BANK OF  OSLO", "ORG"), ("Oslo", "CITY"), ("pad thai", "DISH"), ("IT", "ORG"),
+    ]  # fmt: skip
+
+
+def test_a_gazetteer_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InputNotFoundError, match="nothing.csv does not exist"):
+        Gazetteer.read(tmp_path / "nothing.csv")
+    (tmp_path / "names.csv").write_text("who,what\na,b\n")
+    with pytest.raises(SchemaError, match="has the columns"):
+        Gazetteer.read(tmp_path / "names.csv")
+
+
+def test_the_longest_stays_and_of_those_as_long_the_first():
+    model = Entity(0, 9, "ORG", 0.9, MODEL)
+    rule = Entity(0, 9, "BANK", 1.0, "rule:gazetteer")
+    inside = Entity(5, 9, "LOC", 1.0, "rule:gazetteer")
+    after = Entity(9, 12, "LOC", 0.5, MODEL)
+    assert merge([rule, inside, model, after]) == [rule, after]
+
+
+def test_the_digest_follows_what_is_looked_for(tmp_path):
+    names = tmp_path / "names.csv"
+    names.write_text("name,label\nOslo,CITY\n")
+    digests = [Rules().digest, Rules(("money",)).digest, Rules(gazetteer=names).digest]
+    names.write_text("name,label\nBergen,CITY\n")
+    digests += [Rules(gazetteer=names).digest, Rules(expressions={"A": "b"}).digest]
+    assert len({*digests}) == 5

@@ -1,0 +1,145 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embedding_assets.documents.entities import training
+from embedding_assets.documents.entities.model import EntityModel
+from embedding_assets.documents.entities.training import Recipe, train
+from embedding_assets.embedding.folder import read_layout
+from embedding_assets.errors import ModelDamagedError, ModelLoadError
+from embedding_assets_tests.documents.entities.villages import LABELS, TEXTS
+from embedding_assets_tests.integration.tiny import tiny_model
+
+RECIPE = Recipe(sentences=4, fewest_steps=12, most_passes=3, rate=1e-3, new_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return read_layout(tiny_model(tmp_path_factory.mktemp("base") / "tiny"))
+
+
+def weights(model):
+    return {name: each.numpy() for name, each in model.network.state_dict().items()}
+
+
+def same(one, other):
+    mine, theirs = weights(one), weights(other)
+    return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_it_learns_names_that_it_is_taught(base):
+    model = train(TEXTS, LABELS, base, replace(RECIPE, fewest_steps=150, most_passes=99), threads=1)
+    found = model.tag([example.words for example in TEXTS])
+    assert [tuple(span for span, _ in some) for some in found] == [each.spans for each in TEXTS]
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_another(base):
+    first, again, other = (
+        train(TEXTS, LABELS, base, replace(RECIPE, seed=seed), threads=1) for seed in (1, 1, 2)
+    )
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_training_that_is_killed_goes_on_to_the_same_model(base, tmp_path):
+    recipe = replace(RECIPE, checkpoint_seconds=0.0)
+    code = f"""
+import os, signal
+from pathlib import Path
+from embedding_assets.documents.entities import training
+from embedding_assets.embedding.folder import read_layout
+from embedding_assets_tests.documents.entities.villages import LABELS, TEXTS
+kept = training._Run.keep
+def killed(run):
+    kept(run)
+    if run.step == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+training._Run.keep = killed
+from embedding_assets.documents.entities.training import Recipe
+training.train(TEXTS, LABELS, read_layout(Path({str(base.folder)!r})), {recipe!r}, threads=1,
+               work=Path({str(tmp_path)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        advance = training._Run.advance
+        patch.setattr(
+            training._Run, "advance", lambda run: (steps.append(run.step), advance(run))[1]
+        )
+        resumed = train(TEXTS, LABELS, base, recipe, threads=1, work=tmp_path)
+    assert steps[0] == 7
+    assert same(resumed, train(TEXTS, LABELS, base, RECIPE, threads=1))
+
+
+@pytest.mark.parametrize("damage", ["torn", "of other texts"])
+def test_a_checkpoint_that_does_not_fit_is_not_used(base, tmp_path, damage):
+    recipe = replace(RECIPE, checkpoint_seconds=0.0)
+    train(TEXTS, LABELS, base, recipe, threads=1, work=tmp_path)
+    [path] = tmp_path.iterdir()
+    texts = TEXTS
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        texts = TEXTS[1:]
+    again = train(texts, LABELS, base, recipe, threads=1, work=tmp_path)
+    assert same(again, train(texts, LABELS, base, RECIPE, threads=1))
+
+
+@pytest.mark.parametrize("examples", [TEXTS[:1], TEXTS[:2]], ids=["one example", "one class"])
+def test_one_class_and_one_example_are_enough(base, examples):
+    labels = sorted({span.label for each in examples for span in each.spans})
+    model = train(examples, labels, base, RECIPE, threads=1)
+    assert model.types == tuple(labels)
+    assert len(model.tag([["Bergen"], []])) == 2
+
+
+def test_a_long_sentence_is_read_in_parts(base):
+    model = train(TEXTS, LABELS, base, replace(RECIPE, fewest_steps=150, most_passes=99), threads=1)
+    words = [word for example in TEXTS for word in example.words] * 40
+    [found] = model.tag([words])
+    assert {span.label for span, _ in found} == set(LABELS)
+    assert all(0 <= span.start < span.end <= len(words) for span, _ in found)
+    assert max(span.start for span, _ in found) > 600
+
+
+def test_a_saved_model_finds_the_same_in_texts(base, tmp_path):
+    model = train(TEXTS, LABELS, base, replace(RECIPE, fewest_steps=150, most_passes=99), threads=1)
+    texts = ["Anna lives in Oslo.", "", "Bergen | Anna\nno name", "…"]
+    model.save(tmp_path / "model")
+    loaded = EntityModel.load(tmp_path / "model", threads=1)
+    found = loaded.find(texts)
+    assert found == model.find(texts)
+    assert [(texts[0][each.start : each.end], each.label) for each in found[0]] == [
+        ("Anna", "PERSON"),
+        ("Oslo", "PLACE"),
+    ]
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_model_is_named(base, tmp_path, name):
+    train(TEXTS, LABELS, base, RECIPE, threads=1).save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.write_bytes(path.read_bytes()[:-40] + b" " * 39)
+    with pytest.raises(ModelDamagedError, match="The entity model in .* cannot be read"):
+        EntityModel.load(tmp_path / "model")
+
+
+def test_an_encoder_that_is_no_bert_is_named(base, tmp_path):
+    other = tiny_model(tmp_path / "other")
+    config = other / "config.json"
+    config.write_text(config.read_text().replace('"bert"', '"roberta"'))
+    with pytest.raises(ModelLoadError, match="'roberta' model; entities need a BERT"):
+        train(TEXTS, LABELS, replace(base, transformer=other), RECIPE, threads=1)
+
+
+def test_steps_are_bounded_by_what_is_read():
+    recipe = Recipe(sentences=10, passes=5, fewest_steps=100, most_passes=30, most_pieces=1_000)
+    assert recipe.steps(examples=10, pieces=10) == 30
+    assert recipe.steps(examples=100, pieces=10) == 100
+    assert recipe.steps(examples=400, pieces=10) == 200
+    assert recipe.steps(examples=400, pieces=2_000) == 20
