@@ -1,5 +1,6 @@
 """Makes sample input: order records as a Parquet file; with --documents, --apps or --labels,
-documents, the tables and vectors of apps, or labelled texts in a folder.
+documents, the tables and vectors of apps, or labelled texts in a folder; with --entities, texts
+with names marked in them in a file.
 
 The same seed, arguments and --end give the same bytes. Without --end the records run up to the
 last full hour, so that none lies in the future.
@@ -17,6 +18,8 @@ from typing import NoReturn
 from samples.apps import DEFAULT_COUNT as DEFAULT_APPS
 from samples.apps import write_apps
 from samples.documents import DEFAULT_COUNT, write_documents
+from samples.entities import DEFAULT_COUNT as DEFAULT_LABELLED
+from samples.entities import write_labelled
 from samples.labels import write_labels
 from samples.parquet import write_whole
 from samples.records import SCHEMA, OrderPlan, record_batches
@@ -27,6 +30,7 @@ MOST_DAYS = 36_500
 MOST_RECORDS = 2**31 - 1
 MOST_DOCUMENTS = 100_000
 MOST_APPS = 1_000_000
+MOST_LABELLED = 100_000
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    target = options.documents or options.apps or options.labels or options.out
+    target = options.documents or options.apps or options.labels or options.entities or options.out
     try:
         summary = _write(options)
     except OSError as error:
@@ -59,6 +63,8 @@ def _write(options: argparse.Namespace) -> str:
         return _write_documents(options)
     if options.labels:
         return f"{options.labels}: {write_labels(options.labels)}"
+    if options.entities:
+        return _write_labelled(options)
     return _write_apps(options) if options.apps else _write_records(options)
 
 
@@ -83,6 +89,12 @@ def _write_apps(options: argparse.Namespace) -> str:
     return f"{options.apps}: {written}; {time.monotonic() - started:.1f} s"
 
 
+def _write_labelled(options: argparse.Namespace) -> str:
+    count = DEFAULT_LABELLED if options.count is None else options.count
+    write_labelled(options.entities, count, options.seed)
+    return f"{options.entities}: {count:,} labelled paragraphs"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(prog="generate_data.py", description=__doc__)
     parser.add_argument("--seed", type=int, default=7, help="default: %(default)s")
@@ -100,7 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--documents", type=Path, metavar="FOLDER", help="PDF, DOCX, JSON, a pair 12345")
     add("--apps", type=Path, metavar="FOLDER", help="catalogue, performance and two versions")
     add("--labels", type=Path, metavar="FOLDER", help="texts on the documents' topics, by category")
-    counts = f"default: {DEFAULT_COUNT} documents, the pair counts as one, or {DEFAULT_APPS} apps"
+    add("--entities", type=Path, metavar="FILE.jsonl", help="texts with names marked in them")
+    counts = (
+        f"default: {DEFAULT_COUNT} documents, the pair counts as one, {DEFAULT_APPS} apps, or "
+        f"{DEFAULT_LABELLED} paragraphs"
+    )
     instead.add_argument("--count", type=int, metavar="N", help=counts)
     return parser
 
@@ -148,16 +164,20 @@ def _account_problems(options: argparse.Namespace) -> dict[str, bool]:
 
 def _folder_problems(options: argparse.Namespace) -> dict[str, bool]:
     folder, count = options.documents or options.apps, options.count
-    most = MOST_APPS if options.apps else MOST_DOCUMENTS
+    target = folder or options.entities
+    most = MOST_LABELLED if options.entities else MOST_APPS if options.apps else MOST_DOCUMENTS
     option = "--apps" if options.apps else "--documents"
     return {
-        f"--count {count}: needs --documents FOLDER or --apps FOLDER": (
-            count is not None and folder is None
+        f"--count {count}: needs --documents FOLDER, --apps FOLDER or --entities FILE": (
+            count is not None and target is None
         ),
         f"--count {count}: must be 1 to {most}": count is not None and not 1 <= count <= most,
         f"{option} {folder}: is a file": folder is not None and folder.is_file(),
         f"--labels {options.labels}: is a file": (
             options.labels is not None and options.labels.is_file()
+        ),
+        f"--entities {options.entities}: is a folder": (
+            options.entities is not None and options.entities.is_dir()
         ),
     }
 

@@ -188,8 +188,8 @@ def _table(
 ) -> str:
     tested = sum(len(test) for _, test in tasks)
     lines = [
-        f"{len(labelled.examples):,} labelled sentences, {tested:,} tested in {len(tasks)} part(s), "
-        f"{usable_cores()} cores",
+        f"{len(labelled.examples):,} labelled sentences, {tested:,} tested in {len(tasks)} "
+        f"part(s), {usable_cores()} cores",
         "",
         f"{'':24} {'P':>6} {'R':>6} {'F1':>6} {'train s':>9} {'cpu s':>8} {'sentences/s':>12}",
     ]

@@ -199,7 +199,7 @@ def test_nothing_is_replaced_when_one_file_cannot_be_written(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--count", "5"], "--count 5: needs --documents FOLDER or --apps FOLDER"),
+        (["--count", "5"], "--count 5: needs --documents FOLDER, --apps FOLDER or --entities FILE"),
         (["--apps", "new", "--count", "0"], "--count 0: must be 1 to 1000000"),
         (["--apps", "new", "--documents", "other"], "not allowed with argument"),
         (["--apps", __file__], f"--apps {__file__}: is a file"),

@@ -2,13 +2,15 @@
 
 import json
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from embedding_assets.documents.entities.labelled import Example, Span, apart
-from embedding_assets.documents.entities.words import find_words, widened
+from embedding_assets.documents.entities.words import find_sentences, find_words, widened
 from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
 
 _READ_AT_ONCE = 1_000_000
@@ -21,7 +23,7 @@ _MEND = (
 
 
 def read_marked(path: Path, notes: Counter[str]) -> Iterator[Example]:
-    """The texts of a file with their spans, one sentence each.
+    """The sentences of the texts of a file, with their spans.
 
     An object has `text` and `spans` (`start`, `end`, `label`), or, like restaurant8k, `userInput`
     and `labels` (`slot`, `valueSpan`), where a `startIndex` of 0 is left out. Of overlapping spans
@@ -35,7 +37,7 @@ def read_marked(path: Path, notes: Counter[str]) -> Iterator[Example]:
             raise SchemaError(
                 f"Object {number} of {path} is no marked text: {error!r}.", _MEND
             ) from None
-        yield _example(text, spans, notes)
+        yield from _examples(text, spans, notes)
 
 
 def _parts(entry: Any) -> tuple[str, list[Span]]:
@@ -62,7 +64,7 @@ def _name(label: object) -> str:
     return label.strip()
 
 
-def _example(text: str, spans: list[Span], notes: Counter[str]) -> Example:
+def _examples(text: str, spans: list[Span], notes: Counter[str]) -> Iterator[Example]:
     places = find_words(text)
     words = tuple(text[start:end] for start, end in places)
     found: list[Span] = []
@@ -80,7 +82,31 @@ def _example(text: str, spans: list[Span], notes: Counter[str]) -> Example:
     kept, overlapping = apart(found)
     if overlapping:
         notes["spans that overlap a longer one left out"] += overlapping
-    return Example(words, tuple(kept))
+    if not words:
+        yield Example((), ())
+    yield from _sentences(text, places, words, kept)
+
+
+def _sentences(
+    text: str, places: list[tuple[int, int]], words: tuple[str, ...], spans: list[Span]
+) -> Iterator[Example]:
+    """The sentences of a text one by one, as they are read later; those that a span reaches across
+    stay together."""
+    starts = [start for start, _ in places]
+    inside = {place for span in spans for place in range(span.start + 1, span.end)}
+    begin = 0
+    for _, end in find_sentences(text):
+        stop = bisect_left(starts, end)
+        if stop > begin and stop not in inside:
+            yield Example(
+                words[begin:stop],
+                tuple(
+                    replace(span, start=span.start - begin, end=span.end - begin)
+                    for span in spans
+                    if begin <= span.start < stop
+                ),
+            )
+            begin = stop
 
 
 def _trimmed(text: str, span: Span) -> tuple[int, int]:

@@ -20,6 +20,8 @@ _CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK)"
 _SIGN = r"(?:[A-Z]{0,2}\$|[€£¥₹])"
 _CURRENCY = r"(?:euros?|dollars?|pounds?|francs?|yen|rupees?|cents?|pence)"
 _GROUP = "embedding_assets_entity"
+_PLAIN_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\((?!\?)", re.DOTALL)
+"""What is escaped, a class of letters, or the beginning of a group without a name."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def own_pattern(label: str, expression: str) -> Pattern:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wrapped = f"(?P<{_GROUP}>{expression})"
+    wrapped = f"(?P<{_GROUP}>{_PLAIN_GROUP.sub(_uncaptured, expression)})"
     try:
         is_empty = pc.extract_regex_span(pa.array([b""], pa.binary()), wrapped)[0].is_valid
     except pa.ArrowInvalid as error:
@@ -137,7 +139,7 @@ def own_pattern(label: str, expression: str) -> Pattern:
             "Ask for at least one letter, for example + instead of *.",
         )
 
-    # A later match is looked for from the letter before it, so that \\b and ^ mean what they say.
+    # A later match is looked for from the letter before it, so that \b and ^ mean what they say.
     later = rf"\A(?s:.)(?s:.*?){wrapped}"
 
     def find(text: str) -> Iterator[Match]:
@@ -157,6 +159,11 @@ def own_pattern(label: str, expression: str) -> Pattern:
                 yield _letters(content, start), _letters(content, start + length)
 
     return Pattern(label, label, find)
+
+
+def _uncaptured(found: re.Match[str]) -> str:
+    """A group that only groups, for one that would be numbered: Arrow takes named ones alone."""
+    return "(?:" if found[0] == "(" else found[0]
 
 
 def _letters(content: bytes, place: int) -> int:

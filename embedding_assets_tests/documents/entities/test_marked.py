@@ -84,3 +84,18 @@ def test_objects_are_read_across_portions_of_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr("embedding_assets.documents.entities.marked._READ_AT_ONCE", 7)
     entries = [text(f"Oslo {number}", (0, 4, "LOC")) for number in range(20)]
     assert [each.words[1] for each in read(tmp_path, entries)] == [str(n) for n in range(20)]
+
+
+def test_a_text_is_read_sentence_by_sentence_unless_a_span_reaches_across(tmp_path):
+    entry = text("He left. St. Paul is far. Oslo. Bergen too.", (26, 30, "A"), (32, 38, "B"))
+    assert [(each.words, each.spans) for each in read(tmp_path, [entry])] == [
+        (("He", "left", "."), ()),
+        (("St", ".", "Paul", "is", "far", "."), ()),
+        (("Oslo", "."), (Span(0, 1, "A"),)),
+        (("Bergen", "too", "."), (Span(0, 1, "B"),)),
+    ]
+    across = text("See Yahoo! Inc. now. Bye.", (4, 15, "ORG"))
+    first, second = read(tmp_path, [across])
+    assert first.words[:5] == ("See", "Yahoo", "!", "Inc", ".")
+    assert first.spans == (Span(1, 5, "ORG"),)
+    assert second.words == ("Bye", ".")

@@ -63,6 +63,19 @@ def test_own_expressions_find_every_match_with_letters_counted():
     assert [text[start:end] for start, end in pattern.matches(text)] == ["INV-1", "INV-34"]
 
 
+def test_groups_brackets_and_escapes_in_own_expressions():
+    text = "a(1) [(] ab abab \\"
+    for expression, expected in (
+        (r"(ab)+", ["ab", "abab"]),
+        (r"a\(\d\)", ["a(1)"]),
+        (r"[(\[]{2}", ["[("]),
+        (r"[])]", [")", "]"]),
+        (r"(?P<which>a|b)(ab|\()", ["a(", "bab"]),
+    ):
+        matches = own_pattern("X", expression).matches(text)
+        assert [text[start:end] for start, end in matches] == expected, expression
+
+
 def test_an_own_expression_cannot_run_away():
     pattern = own_pattern("A", r"(a+)+b")
     assert list(pattern.matches("a" * 5_000)) == []
