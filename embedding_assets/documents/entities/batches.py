@@ -1,7 +1,7 @@
 """Sentences as tensors: pieces of words for the encoder, shapes and letters beside them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,10 +51,22 @@ class Batch:
     words: "Tensor"
 
 
+def blanked(sentence: Sentence, words: npt.NDArray[np.bool_], piece: int) -> Sentence:
+    """The sentence with those words made unreadable: `piece` stands for theirs, their letters are
+    gone, and how they are written stays."""
+    ends = np.append(sentence.first[1:], len(sentence.pieces) - 1)
+    inside = np.repeat(words, ends - sentence.first)
+    pieces = sentence.pieces.copy()
+    pieces[1:-1][inside] = piece
+    letters = np.where(words[:, None], 0, sentence.letters)
+    return replace(sentence, pieces=pieces, letters=letters)
+
+
 class SentenceReader:
     """Turns words into sentences that fit the encoder.
 
     most: pieces of a sentence, special ones included; longer ones are cut between words.
+    blank: the piece that stands for one that is not to be read.
     """
 
     def __init__(self, tokenizer: "Tokenizer", most: int) -> None:
@@ -66,6 +78,8 @@ class SentenceReader:
         self._opening, self._closing = opening, closing
         unknown = tokenizer.token_to_id("[UNK]")
         self._unknown = closing if unknown is None else unknown
+        blank = tokenizer.token_to_id("[MASK]")
+        self.blank = self._unknown if blank is None else blank
 
     def read(self, sentences: Sequence[Sequence[str]]) -> list[list[Sentence]]:
         """Each sentence in parts, mostly one; none of a sentence without words."""

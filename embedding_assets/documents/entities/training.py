@@ -9,9 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import structlog
 
-from embedding_assets.documents.entities.batches import Batch, Sentence, SentenceReader, batch_of
+from embedding_assets.documents.entities.batches import (
+    Batch,
+    Sentence,
+    SentenceReader,
+    batch_of,
+    blanked,
+)
 from embedding_assets.documents.entities.labelled import Example, tags_of
 from embedding_assets.documents.entities.model import EntityModel, autocast
 from embedding_assets.documents.entities.network import Shape, build_network, rate_of, read_bert
@@ -43,6 +50,8 @@ class Recipe:
     sentences: of a step. passes: over all examples at least; fewest_steps: more passes, up to
     `most_passes`, until there were so many. most_pieces: of words that are read at most, after
     which training ends.
+    blanked, blanked_names: shares of the words outside and inside entities that are made
+    unreadable in a step, so that names are learned by where they stand and how they are written.
     checkpoint_seconds: after which the next step is kept.
     """
 
@@ -51,6 +60,8 @@ class Recipe:
     new_rate: float = 2e-3
     decay: float = 0.9
     dropout: float = 0.1
+    blanked: float = 0.1
+    blanked_names: float = 0.25
     sentences: int = 16
     passes: int = 5
     most_passes: int = 30
@@ -117,6 +128,7 @@ class _Run:
     tags: list[str]
     sentences: list[tuple[Sentence, list[int]]]
     recipe: Recipe
+    blank: int
     steps: int
     digest: str
     work: Path | None
@@ -147,7 +159,9 @@ class _Run:
         digest = digest_of(TRAIN_CODE, how, tags, asdict(shape), [asdict(e) for e in examples])
         steps = recipe.steps(len(sentences), pieces)
         optimizer = _optimizer(network, shape, recipe)
-        return cls(network, optimizer, shape, tags, sentences, recipe, steps, digest, work)
+        return cls(
+            network, optimizer, shape, tags, sentences, recipe, reader.blank, steps, digest, work
+        )
 
     def advance(self) -> float:
         """Learn from the next batch; how wrong it was."""
@@ -157,7 +171,8 @@ class _Run:
         # Drawn from the step's number alone, so that a resumed training draws the same.
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = self._chosen()
-        batch = batch_of([sentence for sentence, _ in chosen])
+        drawn = np.random.default_rng([self.recipe.seed, self.step])
+        batch = batch_of([self._blanked(sentence, tags, drawn) for sentence, tags in chosen])
         with autocast():
             scores = self.network(batch)
         truth = _truth(batch, [tags for _, tags in chosen])
@@ -221,6 +236,11 @@ class _Run:
         a_pass = math.ceil(len(self.sentences) / size)
         number, place = divmod(self.step, a_pass)
         return [self.sentences[each] for each in self._order(number)[place]]
+
+    def _blanked(self, sentence: Sentence, tags: list[int], drawn: np.random.Generator) -> Sentence:
+        is_name = np.array(tags) > 0
+        share = np.where(is_name, self.recipe.blanked_names, self.recipe.blanked)
+        return blanked(sentence, drawn.random(len(tags)) < share, self.blank)
 
     def _order(self, number: int) -> list[list[int]]:
         """The batches of a pass: sentences of like length together, in an order of its own."""
