@@ -104,7 +104,9 @@ class Entities:
             return None
         models, work = self._workspace.models_dir, self.folder / "work"
         recipe = replace(self.recipe, seed=self._settings.seed)
-        return Fitting(Path(source).expanduser(), self._settings.encoder, models, work, recipe)
+        threads = self._workspace.settings.model.threads
+        encoder = self._settings.encoder
+        return Fitting(Path(source).expanduser(), encoder, models, work, recipe, threads)
 
     @property
     def trained(self) -> Trained | None:

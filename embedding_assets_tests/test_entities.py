@@ -8,7 +8,7 @@ from embedding_assets.documents.entities.training import Recipe
 from embedding_assets.entities import Entities
 from embedding_assets.entity_report import entities_text
 from embedding_assets.errors import InputNotFoundError, NotFoundError, SettingsError
-from embedding_assets.settings import EntitySettings, Settings
+from embedding_assets.settings import EntitySettings, ModelSettings, Settings
 from embedding_assets.workspace import Workspace
 from embedding_assets_tests.integration.tiny import tiny_model
 
@@ -31,7 +31,8 @@ def make(tmp_path, no_environment, encoder, monkeypatch):
 
     def made(**settings):
         entities = EntitySettings(**{"encoder": encoder, **settings})
-        return Workspace(Settings(data_dir=tmp_path / "store", entities=entities))
+        model = ModelSettings(threads=1)
+        return Workspace(Settings(data_dir=tmp_path / "store", entities=entities, model=model))
 
     made.file = file
     return made
@@ -61,7 +62,7 @@ def test_a_trained_model_is_kept_with_scores_by_type_and_not_trained_again(make,
     assert {path.name for path in trained.folder.iterdir()} == {
         "model.json", "model.safetensors", "tokenizer.json",
     }  # fmt: skip
-    assert not list((workspace.data_dir / "entities" / "work").iterdir())
+    assert not [*(workspace.data_dir / "entities").rglob("checkpoint*")]
     monkeypatch.setattr("embedding_assets.entities.aside", None)
     assert not materialized(workspace).replaced
     assert workspace.entities.expected_finder().digest == workspace.entities.finder().digest

@@ -17,6 +17,7 @@ def place(inside, monkeypatch):
     monkeypatch.setattr(Entities, "recipe", Recipe(sentences=4, fewest_steps=4, most_passes=2))
     monkeypatch.setattr("embedding_assets.entities.aside", lambda work, *given: work(*given))
     monkeypatch.setenv(f"{ENTITIES}ENCODER", str(inside.model))
+    monkeypatch.setenv("EMBEDDING_ASSETS_MODEL__THREADS", "1")
     put(inside, "bill.json", "Anna in Oslo pays $5.", "Due on 3 May 2026.")
     put(inside, "note.json", "Nothing here.")
     return inside

@@ -1,6 +1,7 @@
 """From labelled files to a trained model in a folder, judged on what it was not shown."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -53,6 +54,10 @@ def fit(fitting: Fitting, target: Path) -> dict[str, Any]:
     A training that was ended goes on where it was.
     Raises InputError and ModelError subclasses, OutputError subclasses.
     """
+    # Before torch is loaded: threads that spin while they wait for one another take many times as
+    # long when the cores are busy.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
     if not (target / "model.json").exists():
         labelled = read_labelled(fitting.source)
         taught, held = hold_out(labelled.examples, HELD_OUT, fitting.recipe.seed)
