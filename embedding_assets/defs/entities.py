@@ -59,7 +59,7 @@ def _told(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[S
     if trained is None:
         return
     version = workspace.registry.ensure_trained(entities.registered(trained))
-    context.add_output_metadata(
+    context.add_asset_metadata(
         {
             "model": str(version),
             "mlflow_run": dg.MetadataValue.url(workspace.registry.link_of(version)),
