@@ -66,6 +66,7 @@ def test_a_model_is_trained_registered_and_shown_in_the_run_of_the_documents(pla
     assert configured_workspace().table("doc_entities").footer("bill.json") is not None
     assert synced().to_run == 0
     labelled.write_text("Anna\n")
+    assert synced().to_run == 2  # they are tried once
     assert synced().to_run == 0
     result = entity_model_is_current(WorkspaceResource())
     assert not result.passed and "one column" in result.metadata["problem"].value

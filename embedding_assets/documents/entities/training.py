@@ -60,8 +60,8 @@ class Recipe:
     new_rate: float = 2e-3
     decay: float = 0.9
     dropout: float = 0.1
-    blanked: float = 0.1
-    blanked_names: float = 0.25
+    blanked: float = 0.0
+    blanked_names: float = 0.0
     sentences: int = 16
     passes: int = 5
     most_passes: int = 30
