@@ -120,7 +120,7 @@ def doc_categories(
     group_name="documents",
     backfill_policy=dg.BackfillPolicy.single_run(),
     freshness_policy=DAILY,
-    deps=[doc_categories],
+    deps=[doc_categories, dg.AssetKey("doc_entities")],
 )
 @retried
 def document_index(

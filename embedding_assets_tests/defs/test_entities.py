@@ -7,6 +7,7 @@ from embedding_assets.defs.resources import WorkspaceResource, configured_worksp
 from embedding_assets.documents.entities.training import Recipe
 from embedding_assets.entities import Entities
 from embedding_assets.forget import forget_document
+from embedding_assets.search.filters import parse_filters
 from embedding_assets_tests.defs.test_documents import put, stamps
 
 ENTITIES = "EMBEDDING_ASSETS_ENTITIES__"
@@ -36,6 +37,10 @@ def test_rules_alone_fill_the_table_and_a_new_rule_renews_just_that(place, monke
     monkeypatch.setenv(f"{ENTITIES}PATTERNS", '["money"]')
     synced()
     assert stored() == [("bill.json", "MONEY", "$5", "rule:money")]
+    # The index of the same run has them: it was built after them.
+    filters = parse_filters(["entity=$5"])
+    hits = configured_workspace().library.search.search("pays", mode="keyword", filters=filters)
+    assert [hit.doc_id for hit in hits] == ["bill.json"]
     before = stamps(place)
     assert synced().to_run == 0
     monkeypatch.setenv(f"{ENTITIES}PATTERNS", '["money", "date"]')
