@@ -64,7 +64,7 @@ class Recipe:
     blanked_names: float = 0.0
     sentences: int = 16
     passes: int = 5
-    most_passes: int = 30
+    most_passes: int = 15
     fewest_steps: int = 450
     most_pieces: int = 1_500_000
     checkpoint_seconds: float = 30.0
