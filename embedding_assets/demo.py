@@ -10,6 +10,7 @@ from pathlib import Path
 
 from embedding_assets.defs.document_sync import sync
 from embedding_assets.demo_experiments import provide_experiments
+from embedding_assets.demo_models import provide_release
 from embedding_assets.demo_summary import Outcome, Records, summary_text
 from embedding_assets.documents.folder import list_document_files
 from embedding_assets.embedding.store import VectorStore
@@ -36,7 +37,9 @@ def main() -> None:
         documents = sync(workspace, register_only=False, say=_say)
         materialize_apps(workspace)
         experiments = provide_experiments(workspace, _say)
-        print(summary_text(workspace, Outcome(records, documents, experiments, _log(workspace))))
+        released = provide_release(workspace, _say)
+        outcome = Outcome(records, documents, experiments, released, _log(workspace))
+        print(summary_text(workspace, outcome))
     except EmbeddingAssetsError as error:
         raise SystemExit(f"error: {error.problem}\n       {error.mend}") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from embedding_assets.app_report import prediction_text, similar_text
 from embedding_assets.defs.document_sync import Synced
+from embedding_assets.demo_models import Released, release_lines
 from embedding_assets.document_report import hits_text
 from embedding_assets.errors import NotFoundError
 from embedding_assets.experiments.analysis import Analysis
@@ -33,6 +34,7 @@ class Outcome:
     records: Records
     documents: Synced
     experiments: Sequence[Analysis]
+    released: Released
     log: Path
 
 
@@ -53,6 +55,10 @@ $ embedding-assets search "{QUESTION}" -k 2
 Experiments, whose users called demo-... are simulated:
 
 {_experiments(outcome.experiments)}
+
+A second embedding model, {outcome.released.staged.version}, made of these texts and judged by the gates:
+
+{_lines(release_lines(outcome.released))}
 
 Look at it:  make ui
 Use it:      embedding-assets serve
@@ -117,3 +123,7 @@ def _experiments(analyses: Sequence[Analysis]) -> str:
         lines.append(f"  {each.experiment.plan.id}: {decision_text(each.judgement)}")
         lines += [f"    {reason}" for reason in each.judgement.reasons]
     return "\n".join(lines) or "  none"
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "\n".join(lines)
