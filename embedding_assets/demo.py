@@ -1,5 +1,6 @@
-"""`make demo`: sample input, the records pipeline over it in one run, the documents made
-searchable, the apps comparable, two experiments at work, and a summary."""
+"""`make demo`: sample input, the records pipeline over it in one run, the documents made searchable
+with categories and names, the apps comparable, two experiments at work, a second embedding model
+tried, and a summary."""
 
 import os
 import re
@@ -16,7 +17,7 @@ from embedding_assets.documents.folder import list_document_files
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import EmbeddingAssetsError, InputNotFoundError
 from embedding_assets.records.source import list_record_files
-from embedding_assets.settings import load_settings
+from embedding_assets.settings import DEFAULT_ENTITIES, DEFAULT_LABELS, load_settings
 from embedding_assets.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ def main() -> None:
     try:
         workspace = open_workspace(load_settings())
         _provide_records(workspace)
+        _provide_labels(workspace)
         _provide_documents(workspace)
         _provide_apps(workspace)
         records = materialize(workspace)
@@ -109,6 +111,15 @@ def _provide_documents(workspace: Workspace) -> None:
         _say(f"Keeping the documents in {folder}.")
         return
     _generate("--documents", folder)
+
+
+def _provide_labels(workspace: Workspace) -> None:
+    """Labelled samples for the two models that are trained here, unless there are any."""
+    settings = workspace.settings
+    if settings.classification.labels == DEFAULT_LABELS and not settings.classification.labelled:
+        _generate("--labels", DEFAULT_LABELS)
+    if settings.entities.training == DEFAULT_ENTITIES and not settings.entities.labelled:
+        _generate("--entities", Path(DEFAULT_ENTITIES) / "samples.jsonl")
 
 
 def _provide_apps(workspace: Workspace) -> None:

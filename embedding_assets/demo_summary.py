@@ -1,19 +1,23 @@
 """What `make demo` ends with."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedding_assets.app_report import prediction_text, similar_text
+from embedding_assets.category_report import categories_of, categories_text
 from embedding_assets.defs.document_sync import Synced
 from embedding_assets.demo_models import Released, release_lines
 from embedding_assets.document_report import hits_text
+from embedding_assets.entity_report import entities_text
 from embedding_assets.errors import NotFoundError
 from embedding_assets.experiments.analysis import Analysis
 from embedding_assets.experiments.report import decision_text
 from embedding_assets.report import table
 from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace
 
+_FEW = 10
 QUESTION = "how long does a refund take"
 
 
@@ -50,13 +54,15 @@ $ embedding-assets search "{QUESTION}" -k 2
 
 {hits_text(hits)}
 
+{_labelled(workspace)}
+
 {_apps(workspace)}
 
 Experiments, whose users called demo-... are simulated:
 
 {_experiments(outcome.experiments)}
 
-A second embedding model, {outcome.released.staged.version}, made of these texts and judged by the gates:
+A second embedding model, {outcome.released.staged.version}, made here and judged by the gates:
 
 {_lines(release_lines(outcome.released))}
 
@@ -89,6 +95,23 @@ apps       {apps:,} in {catalogue.files.folder}, versions {versions}
 query      {workspace.warehouse.path} (every asset by its name)
 runs       {workspace.settings.tracking_uri}
 log        {outcome.log}"""
+
+
+def _labelled(workspace: Workspace) -> str:
+    """The categories of the documents, and names that were found in them."""
+    entities = workspace.entities.of_document(None)
+    counts = Counter(each["doc_id"] for each in entities).most_common(1)
+    doc_id = counts[0][0] if counts else ""
+    found = [each for each in entities if each["doc_id"] == doc_id]
+    more = f"\n  ... and {len(found) - _FEW} more" if len(found) > _FEW else ""
+    return f"""\
+$ embedding-assets documents categories
+
+{categories_text(categories_of(workspace.library))}
+
+$ embedding-assets documents entities {doc_id}
+
+{entities_text(found[:_FEW])}{more}"""
 
 
 def _apps(workspace: Workspace) -> str:

@@ -99,7 +99,7 @@ class Entities:
     @property
     def fitting(self) -> Fitting | None:
         """What is to be trained; None where the settings name no labelled files."""
-        source = self._settings.training
+        source = self._settings.labelled
         if source is None:
             return None
         models, work = self._workspace.models_dir, self.folder / "work"
@@ -112,7 +112,7 @@ class Entities:
     def trained(self) -> Trained | None:
         """The model in use; None before the first, or when the settings name no labelled files."""
         footer = self.table.footer()
-        if footer is None or not footer.rows or self._settings.training is None:
+        if footer is None or not footer.rows or self._settings.labelled is None:
             return None
         folder = self._model_folder(footer.digest)
         about = json.loads((folder / "model.json").read_text(encoding="utf-8"))

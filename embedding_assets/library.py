@@ -213,7 +213,7 @@ class Library:
     @property
     def _label_files(self) -> LabelFiles | None:
         settings = self._workspace.settings.classification
-        paths = (settings.labels, settings.categories)
+        paths = (settings.labelled, settings.categories)
         labels, categories = (Path(each).expanduser() if each else None for each in paths)
         return LabelFiles(labels, categories) if labels or categories else None
 

@@ -24,6 +24,8 @@ PREFIX = "EMBEDDING_ASSETS_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_CONFIG = Path("embedding_assets.yaml")
 EXACT_UP_TO = 20_000
+DEFAULT_LABELS = "data/input/labels"
+DEFAULT_ENTITIES = "data/input/entities"
 
 
 class Group(BaseModel):
@@ -87,9 +89,10 @@ class ClassificationSettings(Group):
     """What the categories of documents are learnt from, and when none is given."""
 
     labels: str | None = Field(
-        None,
+        DEFAULT_LABELS,
         description="Labelled texts: a table (CSV, TSV, Parquet, JSONL) with `text` and `label` or "
-        "`category`, or a folder with a folder or text file per category; empty: none.",
+        "`category`, or a folder with a folder or text file per category; empty, or the default "
+        "that is not there: none.",
     )
     categories: str | None = Field(
         None,
@@ -106,14 +109,19 @@ class ClassificationSettings(Group):
         20_000, ge=2, description="Labelled texts that are learnt from at most; rare ones are kept."
     )
 
+    @property
+    def labelled(self) -> str | None:
+        """Where the labelled texts are; None where there are none."""
+        return _unless_absent(self.labels, DEFAULT_LABELS)
+
 
 class EntitySettings(Group):
     """What entities are found in documents, and by what."""
 
     training: str | None = Field(
-        None,
+        DEFAULT_ENTITIES,
         description="Labelled file, or folder of them, that the entity model is trained on: CoNLL "
-        "columns, or JSON with spans; empty: no model.",
+        "columns, or JSON with spans; empty, or the default that is not there: no model.",
     )
     encoder: str = Field(
         "all-MiniLM-L6-v2", description="BERT model that the entity model is trained from."
@@ -132,6 +140,11 @@ class EntitySettings(Group):
         description="Known names: CSV with name and label, LABEL.txt with a name a line, or a "
         "folder of these.",
     )
+
+    @property
+    def labelled(self) -> str | None:
+        """Where the labelled texts are; None where there are none."""
+        return _unless_absent(self.training, DEFAULT_ENTITIES)
 
 
 class SearchSettings(Group):
@@ -481,6 +494,12 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(
             f"The settings cannot be read: {error}.", "Mend the YAML file or the environment."
         ) from error
+
+
+def _unless_absent(path: str | None, default: str) -> str | None:
+    """A path that a setting names; None for an empty one, and for a default that is not there."""
+    is_absent = path == default and not Path(default).exists()
+    return None if not path or is_absent else path
 
 
 def _refuse_unknown_variables() -> None:
