@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from embedding_assets.aside import aside
 from embedding_assets.embedding.model import resolve_model
 from embedding_assets.embedding.workers import usable_cores
+from embedding_assets.errors import NotFoundError
 from embedding_assets.quality.pairs import Pairs, account_pairs
 from embedding_assets.records.forgotten import remembered_sql
 from embedding_assets.registry import ModelVersion, TrainedModel
@@ -81,6 +82,17 @@ class Trainer:
                 aside(make, order, texts, place, threads)
         made = Made.load(place / RECORD)
         return DomainModel((place / made.name).resolve(), made, not is_made)
+
+    def latest(self) -> DomainModel:
+        """The model that was made last. Raises NotFoundError before the first."""
+        records = sorted(self.folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime_ns)
+        if not records:
+            raise NotFoundError(
+                "No model was made of the texts that are stored here.",
+                "Make one: `embedding-assets model train`.",
+            )
+        made = Made.load(records[-1])
+        return DomainModel((records[-1].parent / made.name).resolve(), made, new=False)
 
     def register(self, model: DomainModel) -> ModelVersion:
         """The version of the model in the registry, with its curve and its files.

@@ -234,7 +234,7 @@ def _materialize(selection: str, options: str = "") -> str:
     )
 
 
-_NEW_MODEL = f"{_materialize('domain_model')} && embedding-assets model stage"
+_NEW_MODEL = f"{_materialize('domain_model')} && embedding-assets model stage domain_model"
 _PLAN = {
     "id": "search-after-drift",
     "endpoint": "search",

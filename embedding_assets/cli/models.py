@@ -22,8 +22,8 @@ _Model = Annotated[
     str | None,
     typer.Argument(
         metavar="MODEL",
-        help="Name, folder, archive, or models:/NAME/VERSION of the registry; empty: the one that "
-        "is staged already.",
+        help="Name, folder, archive, models:/NAME/VERSION of the registry, or domain_model for the "
+        "one that `model train` made last; empty: the one that is staged already.",
     ),
 ]
 

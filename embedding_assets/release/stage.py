@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedding_assets.domain_model import REGISTERED_NAME
 from embedding_assets.embedding.model import resolve_model
 from embedding_assets.errors import InputError, ModelLoadError, NotFoundError
 from embedding_assets.registry import ModelVersion
@@ -44,8 +45,9 @@ def take_seat(
 ) -> "Workspace":
     """The workspace of a challenger; nothing is computed yet.
 
-    model: a name, folder or archive, or `models:/NAME/VERSION` of the registry; None for the
-    challenger that there is. experiment: whose decision the gates shall ask for.
+    model: a name, folder or archive, `models:/NAME/VERSION` of the registry, or `domain_model` for
+    the one that was made last of the texts stored here; None for the challenger that there is.
+    experiment: whose decision the gates shall ask for.
 
     Raises NotFoundError when there is none, InputError for the model that serves already,
     ModelError and RegistryError subclasses, StoreLockedError.
@@ -178,6 +180,8 @@ def _seat_of(workspace: "Workspace", seats: Seats, model: str, precision: str) -
 
 def _local(workspace: "Workspace", model: str) -> str:
     """Where a model is on this machine; one that only the registry has is fetched."""
+    if model == REGISTERED_NAME:
+        return str(workspace.trainer.latest().folder)
     if not model.startswith(_REGISTERED):
         return str(Path(model).resolve()) if Path(model).exists() else model
     name, _, number = model.removeprefix(_REGISTERED).rpartition("/")

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -133,3 +134,12 @@ def test_the_challenger_has_a_classifier_of_its_own_and_its_categories(place):
     assert {row["fingerprint"] for row in rows.values()} == {tried.fingerprint}
     assert opened.library.categories() == []
     assert tried.library.search.facets().documents == len(TOPICS)
+
+
+def test_the_model_made_of_the_stored_texts_has_a_name_of_its_own(place, monkeypatch):
+    opened = place.open()
+    with pytest.raises(NotFoundError, match="model train"):
+        take_seat(opened, "domain_model")
+    made = SimpleNamespace(folder=place.second)
+    monkeypatch.setattr(type(opened.trainer), "latest", lambda self: made)
+    assert take_seat(opened, "domain_model").seat.model == str(place.second)
