@@ -1,6 +1,5 @@
 """What `make demo` ends with."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +99,11 @@ log        {outcome.log}"""
 def _labelled(workspace: Workspace) -> str:
     """The categories of the documents, and names that were found in them."""
     entities = workspace.entities.of_document(None)
-    counts = Counter(each["doc_id"] for each in entities).most_common(1)
-    doc_id = counts[0][0] if counts else ""
-    found = [each for each in entities if each["doc_id"] == doc_id]
+    labels: dict[str, set[str]] = {}
+    for each in entities:
+        labels.setdefault(each["doc_id"], set()).add(each["label"])
+    doc_id = max(labels, key=lambda document: len(labels[document]), default="")
+    found = {(e["label"], e["text"]): e for e in entities if e["doc_id"] == doc_id}
     more = f"\n  ... and {len(found) - _FEW} more" if len(found) > _FEW else ""
     return f"""\
 $ embedding-assets documents categories
@@ -111,7 +112,7 @@ $ embedding-assets documents categories
 
 $ embedding-assets documents entities {doc_id}
 
-{entities_text(found[:_FEW])}{more}"""
+{entities_text([*found.values()][:_FEW])}{more}"""
 
 
 def _apps(workspace: Workspace) -> str:
