@@ -1,6 +1,6 @@
 """The likeliest labels of words that may follow one another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,16 +9,37 @@ from embedding_assets.documents.entities.labelled import Span, spans_of_tags
 
 Scores = npt.NDArray[np.float32]
 _NEVER = -1e4
+_TRUSTED = 0.4
+"""The part of what labels say about the next one that counts: a word's scores know some of it."""
 
 
-def transitions(labels: Sequence[str]) -> Scores:
+def transitions(labels: Sequence[str], learned: Scores | None = None) -> Scores:
     """float32 [labels + 1, labels]: 0 where a label may follow another, or, in the last row, begin
-    a sentence; else far below. An `I` follows only its own `B` or `I`."""
+    a sentence; else far below. An `I` follows only its own `B` or `I`.
+
+    learned: what `followed` gives; a part of it is added.
+    """
     before = [*labels, "O"]
     broken = [
         [after.startswith("I-") and was[2:] != after[2:] for after in labels] for was in before
     ]
-    return np.where(np.array(broken), _NEVER, 0.0).astype(np.float32)
+    moves = np.where(np.array(broken), _NEVER, 0.0).astype(np.float32)
+    if learned is not None:
+        moves[:-1] += np.float32(_TRUSTED) * learned
+    return moves
+
+
+def followed(paths: Iterable[Sequence[int]], labels: int) -> Scores:
+    """float32 [labels, labels]: the logarithm of how much likelier than elsewhere each label is
+    right after each, as the sentences `paths` have them; near 0 after what they seldom have."""
+    counts, pairs = np.ones(labels), np.zeros((labels, labels))
+    for path in paths:
+        np.add.at(counts, path, 1)
+        np.add.at(pairs, (path[:-1], path[1:]), 1)
+    usual = counts / counts.sum()
+    after = (pairs + labels * usual) / (pairs.sum(axis=1, keepdims=True) + labels)
+    found: Scores = np.log(after / usual).astype(np.float32)
+    return found
 
 
 def best_paths(

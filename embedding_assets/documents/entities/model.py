@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
 
-FORMAT = "entity model 1"
+FORMAT = "entity model 2"
 _FILES = ("model.safetensors", "tokenizer.json")
 _PIECES_AT_ONCE = 2_048
 _MOST_PIECES = 256
@@ -73,7 +73,7 @@ class EntityModel:
         self.shape = shape
         self._tokenizer = tokenizer
         self._reader = SentenceReader(tokenizer, min(_MOST_PIECES, shape.positions))
-        self._moves = transitions(labels)
+        self._moves = transitions(labels, network.get_buffer("moves").numpy())
         self._threads = threads
 
     @property

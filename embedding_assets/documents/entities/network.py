@@ -112,6 +112,8 @@ def build_network(shape: Shape, dropout: float = 0.1) -> "nn.Module":
             self.letters = nn.Embedding(len(LETTERS) + 2, _LETTER_WIDTH, padding_idx=0)
             self.spelling = nn.Conv1d(_LETTER_WIDTH, _FILTERS, 3, padding=1)
             self.out = nn.Linear(shape.width + _SHAPE_WIDTH + _FILTERS, shape.labels)
+            # Counted, not learned: which label follows which. Kept here, it is saved with the rest.
+            self.register_buffer("moves", torch.zeros(shape.labels, shape.labels))
             self.pieces.weight.requires_grad = False  # what training never met must keep its place
 
         def forward(self, batch: "Batch") -> Tensor:

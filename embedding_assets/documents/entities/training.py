@@ -19,6 +19,7 @@ from embedding_assets.documents.entities.batches import (
     batch_of,
     blanked,
 )
+from embedding_assets.documents.entities.decode import followed
 from embedding_assets.documents.entities.labelled import Example, tags_of
 from embedding_assets.documents.entities.model import EntityModel, autocast
 from embedding_assets.documents.entities.network import Shape, build_network, rate_of, read_bert
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-TRAIN_CODE = "1"
+TRAIN_CODE = "2"
 """Changes whenever the same examples would give another model."""
 _MOST_PIECES = 200
 _POOL = 32
@@ -154,6 +155,8 @@ class _Run:
             read_tokenizer(base.transformer), min(_MOST_PIECES, shape.positions)
         )
         sentences = list(_sentences(examples, tags, reader))
+        moves = followed((wanted for _, wanted in sentences), len(tags))
+        network.get_buffer("moves").copy_(torch.from_numpy(moves))
         pieces = sum(len(sentence.pieces) for sentence, _ in sentences)
         how = {**asdict(recipe), "checkpoint_seconds": None}
         digest = digest_of(TRAIN_CODE, how, tags, asdict(shape), [asdict(e) for e in examples])
