@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import StringIO
@@ -62,14 +63,20 @@ class Row:
         return {"name": self.name, **figures, **self.report.to_dict()}
 
 
-def ours(examples: Sequence[Example], labels: Sequence[str], threads: int) -> Tag:
-    """The default recipe, all examples trained on."""
+def ours(
+    examples: Sequence[Example], labels: Sequence[str], threads: int, document: bool = False
+) -> Tag:
+    """The default recipe, all examples trained on.
+
+    document: whether what is tested is one, in which a name has one label.
+    """
     with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
         base = resolve_model(DEFAULT_MODEL, Path(folder)).layout
     model = train(examples, labels, base, Recipe(), threads=threads)
 
     def tag(sentences: Sequence[Example]) -> list[list[Span]]:
-        found = model.tag([each.words for each in sentences])
+        together = [0] * len(sentences) if document else None
+        found = model.tag([each.words for each in sentences], together)
         return [[span for span, _ in some] for some in found]
 
     return tag
@@ -116,6 +123,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--train", type=Path, required=True, metavar="FILE", help="CoNLL columns, or JSON spans")
     add("--test", type=Path, metavar="FILE", help="of the same kind")
     add("--folds", type=int, choices=range(2, 21), metavar="N", help="of --train, without --test")
+    add("--document", action="store_true", help="the test sentences are one document's")
     add("--threads", type=int, default=usable_cores(), metavar="N", help="default: %(default)s")
     add("--only", choices=[*CONTESTANTS], nargs="*", help="these alone (default: all installed)")
     add("--json", nargs="?", const="-", metavar="FILE", help="rows as JSON, to FILE or alone")
@@ -131,7 +139,8 @@ def run(options: argparse.Namespace) -> None:
     tasks = list(_tasks(labelled, options))
     wanted = options.only or [*CONTESTANTS]
     names = [name for name in wanted if name == OURS or find_spec(name)]
-    rows = [measure(name, labelled.labels, tasks, options.threads) for name in names]
+    how = CONTESTANTS | ({OURS: partial(ours, document=True)} if options.document else {})
+    rows = [measure(name, how[name], labelled.labels, tasks, options.threads) for name in names]
     content = json.dumps([row.to_dict() for row in rows], indent=2)
     if options.json == "-":
         print(content)
@@ -142,7 +151,9 @@ def run(options: argparse.Namespace) -> None:
     print(_table(rows, labelled, tasks, absent))
 
 
-def measure(name: str, labels: Sequence[str], tasks: Sequence[Task], threads: int) -> Row:
+def measure(
+    name: str, learn: Train, labels: Sequence[str], tasks: Sequence[Task], threads: int
+) -> Row:
     """Train and test one contestant on each task."""
     seconds = processor = tagging = 0.0
     truth: list[Sequence[Span]] = []
@@ -150,7 +161,7 @@ def measure(name: str, labels: Sequence[str], tasks: Sequence[Task], threads: in
     for number, (taught, tested) in enumerate(tasks, 1):
         print(f"{name}: {number} of {len(tasks)}", file=sys.stderr)
         clock, cpu = time.perf_counter(), time.process_time()
-        tag = CONTESTANTS[name](taught, labels, threads)
+        tag = learn(taught, labels, threads)
         seconds += time.perf_counter() - clock
         processor += time.process_time() - cpu
         tag(tested[:32])  # what is loaded with the first sentence is no part of the speed

@@ -1,6 +1,6 @@
 """What a trained model and rules find in texts together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ from embedding_assets.documents.entities.model import EntityModel
 from embedding_assets.documents.entities.rules import MODEL, Entity, Rules, merge
 from embedding_assets.storage.slices import digest_of
 
-FINDER_CODE = "1"
+FINDER_CODE = "2"
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,16 @@ class Finder:
     def __bool__(self) -> bool:
         return bool(self.model or self.rules)
 
-    def find(self, texts: Sequence[str]) -> list[list[Entity]]:
+    def find(
+        self, texts: Sequence[str], documents: Sequence[Hashable] | None = None
+    ) -> list[list[Entity]]:
         """For each text its entities, ascending and apart; a rule goes before the model where both
-        find as much."""
+        find as much.
+
+        documents: for each text which one it is of; each is one of its own by default.
+        """
         by_rules = [self.rules.find(text) for text in texts]
-        by_model = self._loaded.find(texts) if self._loaded else [[] for _ in texts]
+        by_model = self._loaded.find(texts, documents) if self._loaded else [[] for _ in texts]
         return [
             merge(
                 [

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedding_assets.documents.entities.agreement import agreed
 from embedding_assets.documents.entities.batches import (
     Sentence,
     SentenceReader,
@@ -81,15 +82,26 @@ class EntityModel:
         """What it tells apart."""
         return tuple(label[2:] for label in self.labels if label.startswith("B-"))
 
-    def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[tuple[Span, float]]]:
-        """For each sentence, given as words, its spans of words, and how sure each is."""
+    def tag(
+        self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
+    ) -> list[list[tuple[Span, float]]]:
+        """For each sentence, given as words, its spans of words, and how sure each is.
+
+        documents: for each sentence which one it is of; a name has one label all over a document.
+        Without, each sentence stands alone.
+        """
         found: list[list[tuple[Span, float]]] = []
         for start in range(0, len(sentences), _SENTENCES_AT_ONCE):
             found += self._tag(sentences[start : start + _SENTENCES_AT_ONCE])
-        return found
+        return found if documents is None else list(agreed(sentences, found, documents))
 
-    def find(self, texts: Sequence[str]) -> list[list[Found]]:
-        """For each text its entities, ascending and apart."""
+    def find(
+        self, texts: Sequence[str], documents: Sequence[Hashable] | None = None
+    ) -> list[list[Found]]:
+        """For each text its entities, ascending and apart.
+
+        documents: for each text which one it is of; each is one of its own by default.
+        """
         places = [
             (number, find_words(text, start, end))
             for number, text in enumerate(texts)
@@ -98,7 +110,8 @@ class EntityModel:
         places = [(number, words) for number, words in places if words]
         sentences = [[texts[number][start:end] for start, end in words] for number, words in places]
         found: list[list[Found]] = [[] for _ in texts]
-        for (number, words), spans in zip(places, self.tag(sentences), strict=True):
+        of = [number if documents is None else documents[number] for number, _ in places]
+        for (number, words), spans in zip(places, self.tag(sentences, of), strict=True):
             found[number] += [
                 Found(words[span.start][0], words[span.end - 1][1], span.label, score)
                 for span, score in spans

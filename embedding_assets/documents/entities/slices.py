@@ -72,8 +72,8 @@ def entity_slices(
 
 
 def _found(documents: Sequence[tuple[str, str, Document]], finder: Finder) -> Iterator[Slice]:
-    blocks = [block for _, _, document in documents for block in document.blocks]
-    entities = iter(finder.find([block.text for block in blocks]))
+    blocks = [(key, block.text) for key, _, document in documents for block in document.blocks]
+    entities = iter(finder.find([text for _, text in blocks], [key for key, _ in blocks]))
     for key, digest, document in documents:
         rows = [
             {"doc_id": key, **row}
@@ -86,8 +86,8 @@ def _found(documents: Sequence[tuple[str, str, Document]], finder: Finder) -> It
 
 
 def entities_of(blocks: Sequence[Block], finder: Finder) -> list[dict[str, Any]]:
-    """The entities of blocks as rows, without a document's id."""
-    found = finder.find([block.text for block in blocks])
+    """The entities of a document's blocks as rows, without its id."""
+    found = finder.find([block.text for block in blocks], [0] * len(blocks))
     return [
         row
         for number, (block, entities) in enumerate(zip(blocks, found, strict=True))

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ TRAIN_CODE = "2"
 _MOST_PIECES = 200
 _POOL = 32
 _WARM = 0.1
+_AVERAGED = 3
+"""The weights of a model are the mean of those after each step of the last third of training."""
 _log = structlog.get_logger()
 
 
@@ -110,6 +112,7 @@ def train(
                 run.keep()
                 kept = time.monotonic()
         torch.manual_seed(recipe.seed)
+        run.settle()
     about = {"types": list(labels), "recipe": asdict(recipe), "steps": run.steps}
     return EntityModel(run.network, read_tokenizer(base.transformer), run.shape, run.tags, about)
 
@@ -121,7 +124,11 @@ def finish(work: Path) -> None:
 
 @dataclass
 class _Run:
-    """A training at work. sentences: with the number of each word's tag beside them."""
+    """A training at work.
+
+    sentences: with the number of each word's tag beside them. mean: of what learns, over the steps
+    of the last third so far (Izmailov et al. 2018).
+    """
 
     network: "nn.Module"
     optimizer: "Optimizer"
@@ -134,6 +141,7 @@ class _Run:
     digest: str
     work: Path | None
     step: int = 0
+    mean: "dict[str, Tensor]" = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -187,7 +195,16 @@ class _Run:
             group["lr"] = group["most"] * self._share()
         self.optimizer.step()
         self.step += 1
+        self._average()
         return float(loss.detach())
+
+    def settle(self) -> None:
+        """Put the mean in the place of what learned."""
+        import torch
+
+        with torch.no_grad():
+            for name, tensor in self._learning():
+                tensor.copy_(self.mean[name])
 
     def keep(self) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -199,6 +216,7 @@ class _Run:
         for name, tensor in self._learning():
             for part, value in self.optimizer.state[tensor].items():
                 tensors[f"{part} {name}"] = value
+        tensors |= {f"mean {name}": tensor for name, tensor in self.mean.items()}
         told = {"step": str(self.step), "digest": self.digest}
         with published(_checkpoint(self.work)) as staged:
             save_file({name: each.detach() for name, each in tensors.items()}, str(staged), told)
@@ -216,6 +234,7 @@ class _Run:
                 told = file.metadata() or {}
                 if told.get("digest") != self.digest:
                     return
+                kept = set(file.keys())
                 with torch.no_grad():
                     for name, tensor in self._learning():
                         tensor.copy_(file.get_tensor(f"weight {name}"))
@@ -223,10 +242,22 @@ class _Run:
                         self.optimizer.state[tensor] = {
                             part: file.get_tensor(f"{part} {name}") for part in parts
                         }
+                        if f"mean {name}" in kept:
+                            self.mean[name] = file.get_tensor(f"mean {name}")
         except (OSError, SafetensorError):
             return  # torn by a disk that was full or failed: it begins anew
         self.step = int(told["step"])
         _log.info("entities_training_resumed", step=self.step, of=self.steps)
+
+    def _average(self) -> None:
+        count = self.step - self.steps + max(1, self.steps // _AVERAGED)
+        if count < 1:
+            return
+        for name, tensor in self._learning():
+            now = tensor.detach()
+            if count == 1:
+                self.mean[name] = now.clone()
+            self.mean[name].lerp_(now, 1 / count)
 
     def _learning(self) -> Iterator[tuple[str, "Tensor"]]:
         for name, tensor in self.network.named_parameters():

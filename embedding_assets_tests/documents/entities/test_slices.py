@@ -58,6 +58,23 @@ def test_another_rule_or_model_makes_all_stale(tmp_path):
     assert written(documents, stored, Finder(Rules(("money", "date")))) == {"a": True, "b": True}
 
 
+def test_the_blocks_of_a_document_are_read_together_and_apart_from_others(tmp_path):
+    documents, stored = shelf(tmp_path, a="Oslo", b="Bergen")
+    asked = []
+
+    class Model:
+        def find(self, texts, of):
+            asked.append((list(texts), list(of)))
+            return [[] for _ in texts]
+
+    finder = Finder(Rules(), "digest", Model)
+    written(documents, stored, finder)
+    entities_of([Block(Kind.PARAGRAPH, text) for text in ("Oslo", "Bergen")], finder)
+    (_, [first, second]), (texts, [one, other]) = asked
+    assert first != second
+    assert texts == ["Oslo", "Bergen"] and one == other
+
+
 def test_nothing_configured_writes_nothing_and_empties_what_there_was(tmp_path):
     documents, stored = shelf(tmp_path, a="$5", b="$6")
     assert written(documents, stored, Finder(Rules())) == {}

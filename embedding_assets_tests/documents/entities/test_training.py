@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from embedding_assets.documents.entities import training
+from embedding_assets.documents.entities.labelled import Span
 from embedding_assets.documents.entities.model import EntityModel
 from embedding_assets.documents.entities.training import Recipe, train
 from embedding_assets.embedding.folder import read_layout
@@ -44,7 +45,8 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(base):
     assert not same(first, other)
 
 
-def test_training_that_is_killed_goes_on_to_the_same_model(base, tmp_path):
+@pytest.mark.parametrize("step", [7, 9], ids=["before the mean", "within the mean"])
+def test_training_that_is_killed_goes_on_to_the_same_model(base, tmp_path, step):
     recipe = replace(RECIPE, checkpoint_seconds=0.0)
     code = f"""
 import os, signal
@@ -55,7 +57,7 @@ from embedding_assets_tests.documents.entities.villages import LABELS, TEXTS
 kept = training._Run.keep
 def killed(run):
     kept(run)
-    if run.step == 7:
+    if run.step == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
 training._Run.keep = killed
 from embedding_assets.documents.entities.training import Recipe
@@ -71,8 +73,23 @@ training.train(TEXTS, LABELS, read_layout(Path({str(base.folder)!r})), {recipe!r
             training._Run, "advance", lambda run: (steps.append(run.step), advance(run))[1]
         )
         resumed = train(TEXTS, LABELS, base, recipe, threads=1, work=tmp_path)
-    assert steps[0] == 7
+    assert steps == list(range(step, 10))
     assert same(resumed, train(TEXTS, LABELS, base, RECIPE, threads=1))
+
+
+def test_weights_are_the_mean_of_the_last_third(base, monkeypatch):
+    after = []
+    advance = training._Run.advance
+
+    def noted(run):
+        loss = advance(run)
+        after.append(run.network.out.weight.detach().numpy().copy())
+        return loss
+
+    monkeypatch.setattr(training._Run, "advance", noted)
+    model = train(TEXTS, LABELS, base, RECIPE, threads=1)
+    assert np.allclose(weights(model)["out.weight"], np.mean(after[-3:], axis=0), atol=1e-6)
+    assert not np.allclose(weights(model)["out.weight"], after[-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("damage", ["torn", "of other texts"])
@@ -104,6 +121,23 @@ def test_a_long_sentence_is_read_in_parts(base):
     assert {span.label for span, _ in found} == set(LABELS)
     assert all(0 <= span.start < span.end <= len(words) for span, _ in found)
     assert max(span.start for span, _ in found) > 600
+
+
+def test_a_name_has_one_label_in_a_document(base, monkeypatch):
+    model = train(TEXTS, LABELS, base, RECIPE, threads=1)
+
+    def found(sentences):
+        sure, unsure = [(Span(0, 1, "PLACE"), 0.9)], [(Span(0, 1, "PERSON"), 0.6)]
+        return [unsure if "is" in words else sure for words in sentences]
+
+    monkeypatch.setattr(model, "_tag", found)
+    texts = ["Oslo", "Oslo is here", "Oslo is there"]
+
+    def labels(documents=None):
+        return [some[0].label for some in model.find(texts, documents)]
+
+    assert labels() == ["PLACE", "PERSON", "PERSON"]
+    assert labels([1, 1, 2]) == ["PLACE", "PLACE", "PERSON"]
 
 
 def test_a_saved_model_finds_the_same_in_texts(base, tmp_path):
