@@ -168,7 +168,7 @@ def test_a_new_app_is_placed_by_its_text_where_that_was_measured_to_be_better(sn
 def test_warming_up_loads_the_text_encoder_only_where_it_is_needed(snapshots):
     loaded = []
 
-    def load():
+    def load(fingerprint):
         loaded.append(ENCODER)
         return ENCODER
 
