@@ -163,7 +163,7 @@ class SeatsFile:
         """What changes with the file: cheap enough for every request."""
         try:
             found = os.stat(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
@@ -174,7 +174,7 @@ class SeatsFile:
         """
         try:
             return _SEATS.validate_json(self.path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Seats(first, first.model)
         except ValidationError as error:
             raise StoreDamagedError(

@@ -296,7 +296,7 @@ def test_a_model_of_another_dimension_is_refused_until_it_is_staged_or_switched_
     assert done.code == 1
     assert "ModelChangedError: The embeddings in" in done.err
     assert "(dimension 32," in done.err and "(dimension 16," in done.err
-    assert "EMBEDDING_ASSETS_DATA_DIR" in done.err and "model switch" in done.err
+    assert "embedding-assets model stage" in done.err
     assert [contents(folder) for folder in folders] == before
     assert (graph.data_dir / "models" / "live.json").read_bytes() == live
 
