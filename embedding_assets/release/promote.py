@@ -1,11 +1,12 @@
 """The challenger takes over, or the model before comes back: one file is replaced."""
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreLockedError
 from embedding_assets.quality.gates import Gate, closed
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
 from embedding_assets.release.judge import judge, structural, why_stale
@@ -109,21 +110,27 @@ def roll_back(workspace: "Workspace") -> Switched:
 
 def remove_left(workspace: "Workspace") -> tuple[Seat, ...]:
     """Remove what is kept of models that left more than `release.keep_days` ago, and of dropped
-    challengers; which ones.
-
-    Raises StoreLockedError while a model is computed.
+    challengers; which ones. While a model is computed it waits for another night.
     """
     keep = timedelta(days=workspace.settings.release.keep_days)
     file = workspace.seats_file
-    with file.working(), file.locked():
+    with ExitStack() as held:
+        try:
+            held.enter_context(file.working())
+        except StoreLockedError:
+            return ()
         # First nobody can go back to it, then it is removed: who is killed in between leaves it
         # among the retired, which the next one removes.
-        seats = workspace.seats.retiring(lambda left: _age(left.since) > keep)
-        file.write(seats)
+        with file.locked():
+            seats = workspace.seats.retiring(lambda left: _age(left.since) > keep)
+            file.write(seats)
         gone = seats.unused
         for seat in gone:
             remove_seat(workspace.at(seat))
-        file.write(replace(seats, retired=()))
+        with file.locked():
+            seats = workspace.seats
+            kept = tuple(left for left in seats.retired if left.seat not in gone)
+            file.write(replace(seats, retired=kept))
     return gone
 
 
