@@ -37,6 +37,12 @@ def ask(client, **more):
     return answer.json()
 
 
+def neighbours(client):
+    answer = client.get("/accounts/similar", params={"account_id": "account-0"})
+    assert answer.status_code == 200, answer.text
+    return [(found["account_id"], round(found["score"], 3)) for found in answer.json()["results"]]
+
+
 def switch(opened):
     """What `promote` does once the gates let it."""
     with opened.seats_file.locked():
@@ -77,15 +83,14 @@ def test_everything_that_is_served_follows_the_model(staged, client):
     first, second = staged
     texts = {"texts": [QUERY]}
     before = client.post("/embed", json=texts).json()
-    similar = client.get("/accounts/account-0/similar").json()
+    similar = neighbours(client)
     switch(first)
     _until(lambda: client.post("/embed", json=texts).json()["dimension"] == 64)
     after = client.post("/embed", json=texts).json()
     assert (before["dimension"], before["fingerprint"]) == (32, first.fingerprint)
     assert (after["fingerprint"], after["model"]) == (second.fingerprint, second.seat.model)
-    _until(lambda: client.get("/accounts/account-0/similar").json() != similar)
-    health = client.get("/health").json()
-    assert second.seat.model.rpartition("/")[2] in str(health)
+    _until(lambda: neighbours(client) != similar)
+    _until(lambda: second.seat.model.rpartition("/")[2] in client.get("/health").text)
 
 
 def test_an_experiment_lets_each_user_search_by_one_of_two_models(staged, client):
