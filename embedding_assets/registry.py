@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -28,6 +29,8 @@ _AWAY = {
     "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "TEMPORARILY_UNAVAILABLE",
 }  # fmt: skip
 """What a server answers that may answer otherwise a moment later."""
+_STORE_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+_ONE_STORE = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -201,11 +204,9 @@ class Registry:
         if not target.exists():
             import mlflow
 
-            mlflow.set_tracking_uri(self.tracking_uri)
-            mlflow.set_registry_uri(self.tracking_uri)
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetched-") as work:
-                with self._named_errors():
+                with self._named_errors(), _mlflow_on(self.tracking_uri):
                     found = mlflow.artifacts.download_artifacts(
                         f"models:/{name}/{version}", dst_path=str(Path(work) / "model")
                     )
@@ -273,11 +274,10 @@ class Registry:
         from sentence_transformers import SentenceTransformer, __version__
 
         _import_quietly("mlflow.pyfunc")
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.tracking_uri)
         tags = {"process": _process(os.getpid())}
         with (
             self._named_errors(),
+            _mlflow_on(self.tracking_uri),
             mlflow.start_run(experiment_id=experiment, run_name="register", tags=tags),
         ):
             mlflow.log_params(dict(entry.details))
@@ -362,6 +362,31 @@ class Registry:
                 "Start that server, or unset MLFLOW_TRACKING_URI and "
                 "EMBEDDING_ASSETS_MLFLOW__TRACKING_URI to use local files.",
             ) from error
+
+
+@contextmanager
+def _mlflow_on(uri: str) -> Iterator[None]:
+    """Lets those functions of MLflow that know one store per process use `uri`, for the block.
+
+    They also write it into the environment, where another workspace of the same process, and each
+    process that it starts, would take it for their own.
+    """
+    import mlflow
+
+    with _ONE_STORE:
+        before = {name: os.environ.get(name) for name in _STORE_VARIABLES}
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+            mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def _is_away(error: Exception) -> bool:

@@ -20,20 +20,6 @@ def own_logs():
     structlog.reset_defaults()
 
 
-@pytest.fixture(autouse=True)
-def own_registry():
-    """MLflow keeps the store that it used last in the environment, where the next test, and what
-    it starts, would find it."""
-    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
-    before = {name: os.environ.get(name) for name in names}
-    yield
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
 @pytest.fixture
 def no_environment(monkeypatch, tmp_path):
     """No setting from outside: an empty folder and none of our variables."""

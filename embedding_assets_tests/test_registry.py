@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 
+import mlflow
 import pytest
 
 from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
@@ -199,3 +200,24 @@ def test_a_trained_model_is_registered_once_with_its_figures_and_files(registry,
     kept = registry.client.download_artifacts(stored.run_id, "model", str(tmp_path))
     assert (tmp_path / "model" / "weights.bin").read_bytes() == b"0123"
     assert stored.source.endswith("/model") and kept
+
+
+@pytest.mark.parametrize("outer", [None, "sqlite:///elsewhere.db"])
+def test_a_workspace_leaves_the_store_of_its_process_as_it_was(
+    registry, tmp_path, monkeypatch, outer
+):
+    """MLflow writes the store that its functions used last into the environment, from which the
+    next workspace of the process would take it."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+        if outer:
+            monkeypatch.setenv(name, outer)
+    files = {"model/modules.json": b"[]"}
+    version = registry.ensure_trained(TrainedModel("fetched", "d1", {}, {}, files))
+    found = registry.fetch(version.name, version.version, tmp_path / "fetched")
+    assert (found / "modules.json").read_bytes() == b"[]"
+    assert os.environ.get("MLFLOW_TRACKING_URI") == outer
+    assert os.environ.get("MLFLOW_REGISTRY_URI") == outer
+    assert mlflow.is_tracking_uri_set() == bool(outer)
+    if outer:
+        assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (outer, outer)

@@ -13,7 +13,7 @@ NEW = {"name": "Chess Puzzle", "category": "Games", "platform": "ios"}
 @pytest.fixture
 def client(open_client):
     found = open_client(encoder=lambda: HashingEncoder(ENCODER.dimension), max_k=50, max_batch=3)
-    published(found.app.state.service.apps()._served._snapshots)
+    published(found.app.state.service.apps()._served._find())
     return found
 
 
@@ -90,7 +90,7 @@ def test_a_batch_has_a_limit(client):
 def test_performance_is_predicted_with_its_interval_and_segments(client):
     assert client.post("/predict", json={"app_id": "chess"}).status_code == 404
     service = client.app.state.service
-    with_model(service.apps()._served._snapshots)
+    with_model(service.apps()._served._find())
     found = client.post("/predict", json={"app_id": "chess"}).json()
     assert 0 <= found["low"] <= found["rate"] <= found["high"] <= 1
     assert found["level"] == 0.9
@@ -134,7 +134,7 @@ def test_a_variant_without_an_answer_is_charged_and_the_user_gets_the_usual_one(
     guard = {"name": "errors", "kind": "rate", "direction": "down", "guard": True}
     running(client, {**plan, "metrics": [*plan["metrics"], guard]})
     service = client.app.state.service
-    published(service.apps()._served._snapshots, versions={"v1": vectors(V1)})
+    published(service.apps()._served._find(), versions={"v1": vectors(V1)})
     for number in range(20):
         wanted = {"app_id": "chess", "unit": f"user-{number}"}
         answer = client.post("/find-similar", json=wanted)
