@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedding_assets.embedding.encoder import Vectors
-from embedding_assets.quality.drift_exchange import Exchange, Values, extreme, p_values
+from embedding_assets.quality.drift_exchange import ROUNDING, Exchange, Values, extreme, p_values
 from embedding_assets.quality.drift_groups import Groups, group
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -267,7 +267,9 @@ def _effect(shares: Values) -> float:
     """The total variation between the shares before and now, without what chance makes of it."""
     variation = np.abs(shares).sum(axis=1) / 2.0
     by_chance = float(variation[1:].mean())
-    return float(np.sqrt(max(0.0, variation[0] ** 2 - by_chance**2)))
+    if variation[0] - by_chance < ROUNDING:
+        return 0.0
+    return float(np.sqrt(variation[0] ** 2 - by_chance**2))
 
 
 def _moved(

@@ -14,7 +14,8 @@ Rows: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _AT_ONCE = 256
-_ROUNDING = 1e-7
+ROUNDING = 1e-7
+"""Differences of values below this are none."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def p_values(statistics: Values) -> Values:
     """float64 [n]: for each of n values the share that is at least as large, itself included;
     values that differ by rounding alone are equal."""
     ordered = np.sort(statistics)
-    return 1.0 - np.searchsorted(ordered, statistics - _ROUNDING, "left") / len(statistics)
+    return 1.0 - np.searchsorted(ordered, statistics - ROUNDING, "left") / len(statistics)
 
 
 def extreme(statistics: Sequence[Values]) -> float:
