@@ -5,6 +5,7 @@ import sys
 
 from embedding_assets.benchmarks import classify, documents, drift, embed, ner, search, service
 from embedding_assets.errors import EmbeddingAssetsError
+from embedding_assets.logs import configure_logs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     drift.add_options(benchmarks.add_parser("drift", help=drift.__doc__))
     ner.add_options(benchmarks.add_parser("ner", help=ner.__doc__))
     options = parser.parse_args(arguments)
+    configure_logs()
     try:
         options.run(options)
     except EmbeddingAssetsError as error:

@@ -206,7 +206,9 @@ def _cast(raw: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 def _load(connection: "DuckDBPyConnection", good: Path) -> tuple[int, int]:
     """Make the distinct good rows the table `records`; (accounts, rows)."""
-    connection.execute(f"CREATE TABLE records AS SELECT DISTINCT * FROM {quoted(good)}")
+    connection.execute(
+        f"CREATE TABLE records AS SELECT DISTINCT * FROM {quoted(good)} ORDER BY account_id"
+    )
     query = "SELECT count(DISTINCT account_id), count(*) FROM records"
     [(accounts, rows)] = connection.execute(query).fetchall()
     return accounts, rows

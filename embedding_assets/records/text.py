@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,6 +27,9 @@ TEXT_SCHEMA = pa.schema(
     ]
 )
 
+_BYTES_AT_ONCE = 10_000_000
+_ROW_BYTES = 100
+"""Of a record, beside its description."""
 _HASH_MODULUS = 2**63 - 25
 _TOTALS = """count(*),
     sum(CAST(md5_number_lower(concat_ws(chr(31), account_id, history_hash)) AS HUGEINT))"""
@@ -45,9 +49,15 @@ def account_texts(
     day: only accounts with a record on that day, as of that day; None: every account as of its
         own last day.
     """
-    query = f"WITH history AS ({_history(history_days, day)}), {_TEXTS}"
-    for batch in connection.sql(query).to_arrow_reader(batch_rows):
-        yield batch.cast(TEXT_SCHEMA)
+    history = _history(history_days, day)
+    starts = _starts(connection, "records" if day is None else f"({history})")
+    for start, end in pairwise([*starts, None]):
+        until = "AND account_id < $end" if end is not None else ""
+        part = f"SELECT * FROM records WHERE account_id >= $start {until}"
+        query = f"WITH records AS ({part}), history AS ({history}), {_TEXTS}"
+        bounds = {"start": start} | ({"end": end} if end is not None else {})
+        for batch in connection.sql(query, params=bounds).to_arrow_reader(batch_rows):
+            yield batch.cast(TEXT_SCHEMA)
 
 
 def history_hashes_sql(history_days: int) -> str:
@@ -101,6 +111,20 @@ def text_digest(history_days: int, accounts: int = 0, total: int = 0) -> str:
 def window_start(day: date, history_days: int) -> date:
     """The first day of the history that an account text of `day` is drawn from."""
     return day - timedelta(days=history_days - 1)
+
+
+def _starts(connection: "DuckDBPyConnection", table: str) -> list[str]:
+    """The accounts with which parts of about `_BYTES_AT_ONCE` begin. What one part's texts are made
+    of is held in memory, which DuckDB cannot spill."""
+    rows = connection.execute(f"""
+        SELECT min(account_id) FROM (
+            SELECT account_id, sum(bytes) OVER (ORDER BY account_id) // {_BYTES_AT_ONCE} AS part
+            FROM (
+                SELECT account_id, {_ROW_BYTES} * count(*) + sum(strlen(item_description)) AS bytes
+                FROM {table} GROUP BY account_id
+            )
+        ) GROUP BY part ORDER BY 1""").fetchall()
+    return [start for (start,) in rows]
 
 
 def _history(history_days: int | None, day: date | None) -> str:

@@ -29,6 +29,8 @@ _NO_MEMORY = (
     "an't start new thread", "failed to map segment",
 )  # fmt: skip
 """How DuckDB, Arrow, torch, Python's threads and the linker say that memory ran out."""
+_QUERY_LIMIT = re.compile(r"Out of Memory Error: .*\(\S+ \wiB/\S+ \wiB used\)")
+"""How DuckDB says that a query met the limit which we set."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT,
@@ -98,6 +100,12 @@ def _named(error: Exception, target: str) -> EmbeddingAssetsError | None:
         return NotWritableError(
             f"{target} cannot be written: {os.strerror(code or 0)}.",
             "Create the folder, change its permissions or choose another path.",
+        )
+    if _QUERY_LIMIT.search(text):
+        return NotEnoughMemoryError(
+            f"A query for {target} needs more memory than it may take; nothing was changed there.",
+            "Raise EMBEDDING_ASSETS_STORAGE__QUERY_MEMORY_MB, then run it again: finished work is "
+            "kept.",
         )
     if code == errno.ENOMEM or any(sign in text for sign in _NO_MEMORY):
         return not_enough_memory(target)

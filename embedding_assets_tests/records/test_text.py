@@ -1,4 +1,5 @@
 import hashlib
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import cache
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import embedding_assets.records.text as text_module
+from embedding_assets.errors import NotEnoughMemoryError
 from embedding_assets.records.clean import CLEAN_SCHEMA
 from embedding_assets.records.text import (
     TEXT_SCHEMA,
@@ -17,6 +20,7 @@ from embedding_assets.records.text import (
     text_digest,
     window_start,
 )
+from embedding_assets.storage.duck import query_engine
 
 DAY = date(2025, 3, 31)
 
@@ -194,3 +198,48 @@ def test_digests_differ_by_window_and_name_only_the_days_asked_for():
     assert set(digests(history, last=DAY - timedelta(days=1))) == {DAY - timedelta(days=2)}
     assert digests(history, days=3)[DAY] != digests(history, days=4)[DAY]
     assert digests(history)[DAY] != text_digest(3)
+
+
+@pytest.mark.parametrize("options", [{}, {"history_days": 2}, {"day": DAY, "history_days": 2}])
+def test_parts_of_the_accounts_give_what_all_at_once_give(monkeypatch, options):
+    names = ["", "Zoë", "ada", "ada'b", "bob", "cy", "dee", "日"]
+    records = [
+        record(account, f"item {number}", ago=number % 4)
+        for number, account in enumerate(names * 3)
+    ]
+    whole = texts(records, **options)
+    monkeypatch.setattr(text_module, "_BYTES_AT_ONCE", 300)
+    starts = text_module._starts(opened(records), "records")
+    assert len(starts) > 3
+    assert texts(records, **options) == whole
+
+
+@contextmanager
+def many_records(memory_mb):
+    """A connection with that limit, and 400,000 records of 40,000 accounts."""
+    with query_engine(memory_mb) as connection:
+        connection.execute("""
+            CREATE TABLE records AS SELECT
+                'account ' || i % 40_000 AS account_id, 'dish ' || i AS item_description,
+                'vendor ' || i AS vendor_name, ['Thai'] AS vendor_cuisines,
+                TIMESTAMPTZ '2025-03-01' AS feature_timestamp, DATE '2025-03-01' AS day,
+                i AS row_hash
+            FROM range(400_000) AS t(i)""")
+        yield connection
+
+
+def test_texts_of_many_accounts_need_no_more_memory_than_those_of_few():
+    with many_records(64) as connection:
+        batches = account_texts(connection)
+        found = [name for batch in batches for name in batch["account_id"].to_pylist()]
+    assert (len(found), len(set(found)), found == sorted(found)) == (40_000, 40_000, True)
+
+
+def test_a_query_that_meets_its_limit_says_which_setting_to_raise(monkeypatch):
+    monkeypatch.setattr(text_module, "_BYTES_AT_ONCE", 10**12)
+    with (
+        pytest.raises(NotEnoughMemoryError, match="Raise .*QUERY_MEMORY_MB"),
+        many_records(64) as c,
+    ):
+        for _ in account_texts(c):
+            pass
