@@ -65,7 +65,7 @@ from embedding_assets.records.plan import (
 )
 from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
-from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
+from embedding_assets.registry import CONTENT, ModelEntry, ModelVersion, Registry, register
 from embedding_assets.release.gate_table import GATES_SCHEMA, GATES_TABLE
 from embedding_assets.release.seats import Seat, Seats, SeatsFile, SeatsState
 from embedding_assets.search.exact import nearest
@@ -574,7 +574,7 @@ class Workspace:
         report = self.precision
         return {
             "model": self.settings.model.name,
-            "content_sha256": self.model.content_sha256,
+            CONTENT: self.model.content_sha256,
             "precision": report.precision,
             "backend": report.backend,
             "min_cosine": f"{report.min_cosine:.6f}",

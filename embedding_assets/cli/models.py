@@ -51,14 +51,14 @@ def model_stage(
     as_json: AsJson = False,
 ) -> None:
     """Compute a model's vectors and indexes beside those that serve, the cheapest part first."""
-    from embedding_assets.release.stage import stage, take_seat
+    from embedding_assets.release.stage import look_at, stage, take_seat
     from embedding_assets.release.work import prices
 
     opened = workspace()
-    challenger = take_seat(opened, model, precision, experiment)
     if price_only:
-        show(prices(opened, challenger), _prices_text, as_json)
+        show(prices(opened, look_at(opened, model, precision)), _prices_text, as_json)
         return
+    challenger = take_seat(opened, model, precision, experiment)
     show(stage(opened, challenger, tell=_tell), _staged_text, as_json)
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreLockedError
 from embedding_assets.quality.gates import Gate, closed
+from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
 from embedding_assets.release.judge import judge, structural, why_stale
 from embedding_assets.release.remove import remove_seat
 from embedding_assets.release.seats import Seat
-from embedding_assets.release.stage import align_aliases, catch_up, required
+from embedding_assets.release.stage import catch_up, required
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace

@@ -183,7 +183,9 @@ def test_without_the_registry_nothing_is_promoted_but_the_way_back_is_open(
 
 def test_an_experiment_that_was_asked_for_has_to_be_decided(staged):
     first, _ = staged
-    take_seat(first, None, experiment="models-1")
+    with first.seats_file.locked():
+        tried = replace(first.seats.challenger, experiment="models-1")
+        first.seats_file.write(first.seats.with_challenger(tried))
     found = evaluate_challenger(first)
     gate = {each.name: each for each in found.gates}["experiment"]
     assert gate.verdict == "missing"
