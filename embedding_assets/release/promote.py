@@ -10,7 +10,7 @@ from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreLo
 from embedding_assets.quality.gates import Gate, closed
 from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
-from embedding_assets.release.judge import judge, structural, why_stale
+from embedding_assets.release.judge import judge, slices_of, structural, why_stale
 from embedding_assets.release.remove import remove_seat
 from embedding_assets.release.seats import Seat
 from embedding_assets.release.stage import catch_up, required
@@ -65,8 +65,9 @@ def promote(workspace: "Workspace") -> Switched:
         challenger = _complete(workspace)
         require_open(workspace, challenger)
         workspace.registry.reach()
+        due = slices_of(workspace)
         catch_up(workspace, challenger)
-        _require(structural(workspace, challenger), "Stage and evaluate it again.")
+        _require(structural(workspace, challenger, due), "Stage and evaluate it again.")
         with workspace.seats_file.locked():
             seats = workspace.seats
             now = (seats.champion.folder, required(seats).seat)
@@ -105,7 +106,6 @@ def roll_back(workspace: "Workspace") -> Switched:
             )
         back = seats.rolled_back()
         workspace.seats_file.write(back)
-    workspace.table(GATES_TABLE).remove(None)
     return _follow(workspace.at(back.champion), seats.champion)
 
 
