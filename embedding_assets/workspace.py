@@ -3,7 +3,8 @@
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import cache, cached_property, lru_cache
@@ -84,7 +85,7 @@ from embedding_assets.storage.guard import OPEN, Guard
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.tables import DuckTables
 from embedding_assets.storage.version import ensure_store
-from embedding_assets.storage.warehouse import Warehouse
+from embedding_assets.storage.warehouse import Change, Warehouse
 
 if TYPE_CHECKING:
     from embedding_assets.domain_model import Trainer
@@ -248,6 +249,24 @@ class Workspace:
             asset: (self.assets_dir(asset), schema) for asset, schema in PARQUET_ASSETS.items()
         }
         return Warehouse(path, self.tables, folders, {**DUCKDB_ASSETS})
+
+    def publish(self) -> None:
+        """Let the warehouse show what is stored now of the model that serves, whichever this is.
+
+        Raises StoreLockedError, OutputError subclasses; the old file then stays.
+        """
+        shown = None
+        while shown != (serving := self.serving()).seat:
+            serving.warehouse.publish()
+            shown = serving.seat
+
+    @contextmanager
+    def following(self) -> Iterator[Change]:
+        """`Warehouse.following` of the model that serves at the block's end."""
+        before = self.serving().seat
+        with self.warehouse.following(self.publish) as change:
+            yield change
+            change.is_due = change.is_due or self.serving().seat != before
 
     @cached_property
     def registry(self) -> Registry:
@@ -532,7 +551,7 @@ class Workspace:
         name = self.settings.model.name
         wanted = self._given.model.name
         if live is None:
-            self.switch_model()
+            self._write_live()
         elif live["fingerprint"] != self.fingerprint:
             raise ModelChangedError(
                 f"The embeddings in {self.data_dir} were made by {live['name']} "
@@ -550,7 +569,19 @@ class Workspace:
             )
 
     def switch_model(self) -> None:
-        """Make the configured model the one whose vectors this data folder holds."""
+        """Make the configured model the one whose vectors this data folder holds.
+
+        Raises ModelChangedError where models take turns: which one serves is then said elsewhere.
+        """
+        if self.seats_file.state() is not None:
+            raise ModelChangedError(
+                f"In {self.data_dir} models take turns; {self.settings.model.name} serves.",
+                f"Stage the one that you want: `embedding-assets model stage "
+                f"{self._given.model.name}`.",
+            )
+        self._write_live()
+
+    def _write_live(self) -> None:
         entry = {
             "name": self.settings.model.name,
             "fingerprint": self.fingerprint,

@@ -110,7 +110,8 @@ def model_show(as_json: AsJson = False) -> None:
 @app.command("switch")
 def model_switch(as_json: AsJson = False) -> None:
     """Make the configured model the live one in place, without gates: everything is then stale and
-    embedded anew, and there is no way back. For a folder that nobody is served from."""
+    embedded anew, and there is no way back. For a folder that nobody is served from, and where no
+    other model was ever staged."""
     opened = workspace()
     opened.switch_model()
     text = "{name} is live; the next run embeds every day anew."

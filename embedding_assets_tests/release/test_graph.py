@@ -14,6 +14,8 @@ from embedding_assets.errors import RegistryError
 from embedding_assets.registry import Registry, TrainedModel
 from embedding_assets.release.gate_table import GATES
 from embedding_assets.release.stage import drop_challenger, stage, take_seat
+from embedding_assets.search.query_log import QUERY_SCHEMA
+from embedding_assets.storage.slices import Slice, table_slice
 
 RESOURCES = {
     "workspace": WorkspaceResource(),
@@ -100,6 +102,22 @@ def test_a_run_keeps_the_model_that_it_began_with(configured):
     assert dg.materialize([writes], resources=RESOURCES).success
     assert seen[0] == seen[1]
     assert opened().seat == tried.seat
+
+
+def test_a_run_that_began_before_a_promotion_publishes_what_serves_at_its_end(configured):
+    first = opened()
+    tried = take_seat(first, str(configured.second))
+    stage(first, tried)
+
+    @dg.asset(io_manager_key="parquet")
+    def search_queries(workspace: WorkspaceResource) -> Slice:
+        with first.seats_file.locked():
+            first.seats_file.write(first.seats.promoted())
+        return table_slice(QUERY_SCHEMA.empty_table(), "none")
+
+    assert dg.materialize([search_queries], resources=RESOURCES).success
+    shown = opened().warehouse.read("doc_vectors")["fingerprint"].to_pylist()
+    assert {*shown} == {tried.fingerprint}
 
 
 def look(cursor=None):

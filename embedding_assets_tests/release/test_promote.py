@@ -14,6 +14,7 @@ from embedding_assets.forget.accounts import forget_account
 from embedding_assets.forget.documents import forget_document
 from embedding_assets.quality.gates import Gate
 from embedding_assets.registry import Registry
+from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES, GATES_TABLE, Judgement
 from embedding_assets.release.promote import (
     GateError,
@@ -101,6 +102,35 @@ def test_the_warehouse_shows_the_tables_of_the_model_that_serves(place, staged):
     assert [footer.digest for footer in serving.warehouse.footers("similar_accounts")] == [
         footer.digest for footer in second.tables.footers("similar_accounts")
     ]
+
+
+@pytest.mark.parametrize("change", [promote, roll_back])
+def test_the_next_run_lets_the_warehouse_follow_where_who_promoted_was_killed(
+    place, staged, monkeypatch, change
+):
+    first, second = staged
+    opened_gates(first)
+    serving = first
+    if change is roll_back:
+        promote(first)
+        serving = place.open(release=LENIENT)
+    with monkeypatch.context() as patch:
+        patch.setattr("embedding_assets.release.promote._follow", lambda *of_both: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            change(serving)
+    after = place.open(release=LENIENT)
+    assert after.seat != serving.seat
+    with after.following():
+        pass
+    assert {*after.warehouse.read("doc_vectors")["fingerprint"].to_pylist()} == {after.fingerprint}
+
+
+def test_a_run_that_replaced_nothing_publishes_when_another_model_began_to_serve(place, staged):
+    first, second = staged
+    with first.following(), first.seats_file.locked():
+        first.seats_file.write(first.seats.promoted())
+    shown = first.warehouse.read("doc_vectors")["fingerprint"].to_pylist()
+    assert {*shown} == {second.fingerprint}
 
 
 def test_without_a_judgement_nothing_is_promoted(staged):
@@ -330,6 +360,34 @@ def test_a_model_that_left_long_ago_is_removed_and_cannot_be_gone_back_to(place,
     assert second.tables.footers("similar_accounts")
     with pytest.raises(NotFoundError):
         roll_back(at_once)
+
+
+def test_where_no_other_model_was_tried_none_is_removed_and_nothing_written(place):
+    opened = place.open()
+    assert remove_left(opened) == ()
+    assert opened.seats_file.state() is None
+
+
+def test_nothing_is_written_where_nobody_left(staged):
+    before = staged[0].seats_file.state()
+    assert remove_left(staged[0]) == ()
+    assert staged[0].seats_file.state() == before
+
+
+def test_a_model_that_the_registry_may_still_call_challenger_is_kept(staged):
+    first, second = staged
+    with first.seats_file.locked():
+        first.seats_file.write(first.seats.with_challenger(None))
+    assert remove_left(first) == ()
+    align_aliases(first)
+    assert remove_left(first) == (second.seat,)
+
+
+def test_where_models_take_turns_none_is_made_the_live_one_in_place(place, staged):
+    other = place.open(model={"name": "another", "threads": 1})
+    with pytest.raises(ModelChangedError, match="models take turns"):
+        other.switch_model()
+    assert other.live_model()["fingerprint"] == staged[0].fingerprint
 
 
 def test_after_a_promotion_the_settings_may_stay_as_they_are_or_name_the_new_model(place, staged):
