@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -502,6 +502,10 @@ class Workspace:
         Raises ModelChangedError when the stored embeddings are another model's.
         """
         self.require_live_model()
+        return self.load_encoder()
+
+    def load_encoder(self) -> Encoder:
+        """The same, loaded anew and whatever is stored: for whoever keeps it, and lets go of it."""
         options = self.settings.model
         encoder = load_encoder(
             self.model, self.precision, device=options.device, threads=options.threads
@@ -514,11 +518,18 @@ class Workspace:
 
         Raises ModelChangedError when none has that fingerprint.
         """
+        return self.of(fingerprint).encoder
+
+    def of(self, fingerprint: str) -> "Workspace":
+        """The same data folder with the tables of any model that has a seat here.
+
+        Raises ModelChangedError when none has that fingerprint.
+        """
         if fingerprint == self.fingerprint:
-            return self.encoder
+            return self
         for seat in self.seats.all:
             if seat.fingerprint == fingerprint:
-                return self.at(seat).encoder
+                return self.at(seat)
         raise ModelChangedError(
             f"No model with the fingerprint {fingerprint[:12]} is known in {self.data_dir}; "
             f"{self.settings.model.name} has {self.fingerprint[:12]}.",
@@ -628,7 +639,7 @@ def workspace_at(settings: Settings, seat: Seat) -> Workspace:
         return _workspace_at(settings, seat)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _workspace_at(settings: Settings, seat: Seat) -> Workspace:
     return Workspace(settings, seat).ensure()
 
