@@ -112,6 +112,7 @@ def catch_up(
 ) -> Staged:
     """`stage` for a caller that holds the challenger's place already."""
     version = challenger.model_version
+    challenger.require_live_model()
     price = prices(workspace, challenger)
     for each in price:
         tell(each)

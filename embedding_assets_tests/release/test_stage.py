@@ -175,6 +175,7 @@ def test_asking_for_the_price_changes_nothing(place, monkeypatch):
     told = CliRunner().invoke(cli, ["stage", str(place.second), "--price"])
     assert told.exit_code == 0 and "in all about" in told.output
     assert opened.seats_file.path.read_bytes() == before
+    assert not (opened.data_dir / "spaces" / "another").exists()
 
 
 def experiment_on(opened, endpoint="search", settings=("champion", "challenger")):
