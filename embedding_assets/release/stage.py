@@ -214,7 +214,8 @@ def _tried(seats: Seats, seat: Seat, source: str) -> Challenger:
     known = {each.fingerprint: each for each in reversed(seats.all)}
     seat = known.get(seat.fingerprint, seat)
     if seats.challenger and seats.challenger.seat == seat:
-        return seats.challenger
+        is_wish = source.startswith(_REGISTERED)
+        return replace(seats.challenger, source=source) if is_wish else seats.challenger
     return Challenger(seat, source=source)
 
 

@@ -14,7 +14,7 @@ from embedding_assets.errors import (
 )
 from embedding_assets.experiments.controller import ABTestController
 from embedding_assets.experiments.plan import UnknownExperimentError, plan_of
-from embedding_assets.registry import Registry
+from embedding_assets.registry import Registry, TrainedModel
 from embedding_assets.release.promote import roll_back
 from embedding_assets.release.stage import catch_up, drop_challenger, stage, take_seat
 from embedding_assets.release.work import Done, Price, prices
@@ -214,6 +214,18 @@ def test_another_challenger_takes_the_alias_from_the_one_before(place, monkeypat
     take_seat(opened, "another")
     assert opened.registry.aliased("challenger") == []
     assert opened.seats.aliased
+
+
+def test_a_version_that_is_the_challenger_already_is_known_as_its_wish(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    theirs = opened.registry.ensure_trained(
+        TrainedModel("theirs", "t1", {}, {}, {"model/modules.json": b"[]"})
+    )
+    opened.registry.client.set_registered_model_alias("theirs", "challenger", theirs.version)
+    called(monkeypatch, tried.fingerprint)
+    assert take_seat(opened, theirs.source).seat == tried.seat
+    assert opened.seats.challenger.is_for(theirs.source, "")
+    assert opened.registry.aliased("challenger") == [tried.model_version]
 
 
 def test_a_challenger_is_dropped_though_the_registry_is_away(place, monkeypatch):
