@@ -400,12 +400,14 @@ class Library:
         return list(plan_documents(list(self.states(inventory)), entries, deleted, stored))
 
     def drop_deleted(self, inventory: DocumentInventory) -> list[str]:
-        """Remove what is stored of documents whose files are gone; their ids."""
+        """Remove what is stored of documents whose files are gone, by any model; their ids."""
         present = {entry.doc_id for entry in inventory.entries}
         gone = {entry.doc_id for entry in self.stored_inventory.entries} - present
-        for asset in (*DOCUMENT_ASSETS, *DERIVED_ASSETS, "quarantined_documents"):
+        assets = (*DOCUMENT_ASSETS, *DERIVED_ASSETS, "quarantined_documents")
+        everyone = (self._workspace, *self._workspace.others)
+        for table in {each.table(asset) for each in everyone for asset in assets}:
             for doc_id in gone:
-                self.table(asset).remove(doc_id)
+                table.remove(doc_id)
         return sorted(gone)
 
 

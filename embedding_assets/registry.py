@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 FINGERPRINT = "fingerprint"
+CONTENT = "content_sha256"
+"""The tags of a version: of the vectors that it makes, and of its files."""
+_MODULES = "modules.json"
 _AWAY = {
     "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "TEMPORARILY_UNAVAILABLE",
 }  # fmt: skip
@@ -43,6 +46,11 @@ class ModelVersion:
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+    @property
+    def source(self) -> str:
+        """What it is called where a model is asked for."""
+        return f"models:/{self.name}/{self.version}"
 
 
 @dataclass(frozen=True)
@@ -161,27 +169,36 @@ class Registry:
             self.client.search_registered_models(max_results=1)
 
     def aliased(self, alias: str) -> list[ModelVersion]:
-        """The versions of all models that carry an alias; one that was not registered by this
-        project has an empty fingerprint."""
-        found = []
+        """The versions of all Sentence Transformers models that carry an alias; one that was not
+        registered by this project has an empty fingerprint."""
         with self._named_errors():
-            for model in self._models():
-                if alias in model.aliases:
-                    found.append(self.client.get_model_version(model.name, model.aliases[alias]))
-        return [_version(each) for each in found]
+            found = [
+                self.client.get_model_version(model.name, model.aliases[alias])
+                for model in self._models()
+                if alias in model.aliases
+            ]
+            return [_version(each) for each in found if self._is_embedding_model(each)]
 
-    def give_alias(self, alias: str, version: ModelVersion | None) -> bool:
-        """Let a version alone carry an alias, or none; whether anything had to be changed."""
+    def give_alias(
+        self, alias: str, version: ModelVersion | None, is_left: Callable[[ModelVersion], bool]
+    ) -> bool:
+        """Let a version carry an alias, or none; whether anything had to be changed.
+
+        is_left: whether another version that carries it loses it.
+        """
         changed = False
         with self._named_errors():
             for model in self._models():
                 held = model.aliases.get(alias)
-                if held is not None and (version is None or model.name != version.name):
-                    self.client.delete_registered_model_alias(model.name, alias)
-                    changed = True
-                elif version and model.name == version.name and str(held) != version.version:
-                    self.client.set_registered_model_alias(model.name, alias, version.version)
-                    changed = True
+                if version and model.name == version.name:
+                    if str(held) != version.version:
+                        self.client.set_registered_model_alias(model.name, alias, version.version)
+                        changed = True
+                elif held is not None:
+                    other = _version(self.client.get_model_version(model.name, held))
+                    if is_left(other):
+                        self.client.delete_registered_model_alias(model.name, alias)
+                        changed = True
         return changed
 
     def tags_of(self, name: str, version: str) -> dict[str, str]:
@@ -211,7 +228,7 @@ class Registry:
                         f"models:/{name}/{version}", dst_path=str(Path(work) / "model")
                     )
                 os.rename(found, target)
-        modules = sorted(target.rglob("modules.json"), key=lambda path: len(path.parts))
+        modules = sorted(target.rglob(_MODULES), key=lambda path: len(path.parts))
         if not modules:
             raise RegistryError(
                 f"Version {version} of {name} in {self.tracking_uri} holds no Sentence "
@@ -329,6 +346,22 @@ class Registry:
             else:
                 staged.write_bytes(content)
             self.client.log_artifact(run_id, str(staged), folder or None)
+
+    def _is_embedding_model(self, version: "MlflowVersion") -> bool:
+        """Whether it was registered here as one, or holds what `fetch` looks for."""
+        if CONTENT in version.tags:
+            return True
+        import mlflow
+
+        place = f"models:/{version.name}/{version.version}"
+        try:
+            with _mlflow_on(self.tracking_uri):
+                files = mlflow.artifacts.list_artifacts(place)
+                for folder in [file.path for file in files if file.is_dir]:
+                    files += mlflow.artifacts.list_artifacts(f"{place}/{folder}")
+        except Exception:  # noqa: BLE001  the files of others may be anywhere, and not for us
+            return False
+        return any(file.path.rpartition("/")[2] == _MODULES for file in files)
 
     def _models(self) -> "Iterator[RegisteredModel]":
         token: str | None = None

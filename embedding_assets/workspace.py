@@ -3,10 +3,11 @@
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ from embedding_assets.records.plan import (
 )
 from embedding_assets.records.source import RAW_SCHEMA, list_record_files
 from embedding_assets.records.text import TEXT_SCHEMA
-from embedding_assets.registry import ModelEntry, ModelVersion, Registry, register
+from embedding_assets.registry import CONTENT, ModelEntry, ModelVersion, Registry, register
 from embedding_assets.release.gate_table import GATES_SCHEMA, GATES_TABLE
 from embedding_assets.release.seats import Seat, Seats, SeatsFile, SeatsState
 from embedding_assets.search.exact import nearest
@@ -84,7 +85,7 @@ from embedding_assets.storage.guard import OPEN, Guard
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.tables import DuckTables
 from embedding_assets.storage.version import ensure_store
-from embedding_assets.storage.warehouse import Warehouse
+from embedding_assets.storage.warehouse import Change, Warehouse
 
 if TYPE_CHECKING:
     from embedding_assets.domain_model import Trainer
@@ -248,6 +249,24 @@ class Workspace:
             asset: (self.assets_dir(asset), schema) for asset, schema in PARQUET_ASSETS.items()
         }
         return Warehouse(path, self.tables, folders, {**DUCKDB_ASSETS})
+
+    def publish(self) -> None:
+        """Let the warehouse show what is stored now of the model that serves, whichever this is.
+
+        Raises StoreLockedError, OutputError subclasses; the old file then stays.
+        """
+        shown = None
+        while shown != (serving := self.serving()).seat:
+            serving.warehouse.publish()
+            shown = serving.seat
+
+    @contextmanager
+    def following(self) -> Iterator[Change]:
+        """`Warehouse.following` of the model that serves at the block's end."""
+        before = self.serving().seat
+        with self.warehouse.following(self.publish) as change:
+            yield change
+            change.is_due = change.is_due or self.serving().seat != before
 
     @cached_property
     def registry(self) -> Registry:
@@ -483,6 +502,10 @@ class Workspace:
         Raises ModelChangedError when the stored embeddings are another model's.
         """
         self.require_live_model()
+        return self.load_encoder()
+
+    def load_encoder(self) -> Encoder:
+        """The same, loaded anew and whatever is stored: for whoever keeps it, and lets go of it."""
         options = self.settings.model
         encoder = load_encoder(
             self.model, self.precision, device=options.device, threads=options.threads
@@ -495,11 +518,18 @@ class Workspace:
 
         Raises ModelChangedError when none has that fingerprint.
         """
+        return self.of(fingerprint).encoder
+
+    def of(self, fingerprint: str) -> "Workspace":
+        """The same data folder with the tables of any model that has a seat here.
+
+        Raises ModelChangedError when none has that fingerprint.
+        """
         if fingerprint == self.fingerprint:
-            return self.encoder
+            return self
         for seat in self.seats.all:
             if seat.fingerprint == fingerprint:
-                return self.at(seat).encoder
+                return self.at(seat)
         raise ModelChangedError(
             f"No model with the fingerprint {fingerprint[:12]} is known in {self.data_dir}; "
             f"{self.settings.model.name} has {self.fingerprint[:12]}.",
@@ -532,7 +562,7 @@ class Workspace:
         name = self.settings.model.name
         wanted = self._given.model.name
         if live is None:
-            self.switch_model()
+            self._write_live()
         elif live["fingerprint"] != self.fingerprint:
             raise ModelChangedError(
                 f"The embeddings in {self.data_dir} were made by {live['name']} "
@@ -550,7 +580,19 @@ class Workspace:
             )
 
     def switch_model(self) -> None:
-        """Make the configured model the one whose vectors this data folder holds."""
+        """Make the configured model the one whose vectors this data folder holds.
+
+        Raises ModelChangedError where models take turns: which one serves is then said elsewhere.
+        """
+        if self.seats_file.state() is not None:
+            raise ModelChangedError(
+                f"In {self.data_dir} models take turns; {self.settings.model.name} serves.",
+                f"Stage the one that you want: `embedding-assets model stage "
+                f"{self._given.model.name}`.",
+            )
+        self._write_live()
+
+    def _write_live(self) -> None:
         entry = {
             "name": self.settings.model.name,
             "fingerprint": self.fingerprint,
@@ -574,7 +616,7 @@ class Workspace:
         report = self.precision
         return {
             "model": self.settings.model.name,
-            "content_sha256": self.model.content_sha256,
+            CONTENT: self.model.content_sha256,
             "precision": report.precision,
             "backend": report.backend,
             "min_cosine": f"{report.min_cosine:.6f}",
@@ -597,7 +639,7 @@ def workspace_at(settings: Settings, seat: Seat) -> Workspace:
         return _workspace_at(settings, seat)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _workspace_at(settings: Settings, seat: Seat) -> Workspace:
     return Workspace(settings, seat).ensure()
 

@@ -202,6 +202,39 @@ def test_a_trained_model_is_registered_once_with_its_figures_and_files(registry,
     assert stored.source.endswith("/model") and kept
 
 
+@pytest.fixture
+def called(tmp_path):
+    """A registry that others use too: their versions by name, each called challenger."""
+    registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "tests", tmp_path)
+    files = {
+        "trained": {"model/modules.json": b"[]"},
+        "logged": {"model/model.sentence_transformer/modules.json": b"[]"},
+        "classifier": {"model/weights.bin": b"0"},
+    }
+    made = {
+        name: registry.ensure_trained(TrainedModel(name, f"of {name}", {}, {}, content))
+        for name, content in files.items()
+    }
+    for version in made.values():
+        registry.client.set_registered_model_alias(version.name, "challenger", version.version)
+    return registry, made
+
+
+def test_only_sentence_transformers_models_are_found_by_their_alias(called):
+    registry, made = called
+    assert registry.aliased("challenger") == [made["logged"], made["trained"]]
+    assert registry.aliased("champion") == []
+
+
+def test_another_version_loses_an_alias_only_where_it_is_left(called):
+    registry, made = called
+    trained = made["trained"]
+    assert registry.give_alias("challenger", trained, lambda other: False) is False
+    assert registry.give_alias("challenger", trained, lambda other: other == made["logged"])
+    kept = {name: registry.client.get_registered_model(name).aliases for name in made}
+    assert {name for name, aliases in kept.items() if aliases} == {"trained", "classifier"}
+
+
 @pytest.mark.parametrize("outer", [None, "sqlite:///elsewhere.db"])
 def test_a_workspace_leaves_the_store_of_its_process_as_it_was(
     registry, tmp_path, monkeypatch, outer

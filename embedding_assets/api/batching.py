@@ -58,6 +58,7 @@ class QueryEncoder:
         self._metrics = metrics
         self._known: LRUCache[tuple[str, str], Encoded] = LRUCache(max(1, cached))
         self._is_caching = cached > 0
+        self._is_warm = False
         self._looking = threading.Lock()
         self._short: deque[_Job] = deque()
         self._long: deque[_Job] = deque()
@@ -85,8 +86,10 @@ class QueryEncoder:
         return self._encoder().count_tokens(texts)
 
     def warm(self) -> None:
-        """Load the model and compute with it once."""
-        self._encoder().encode(["warm up"])
+        """Load the model and compute with it once; nothing when that was done before."""
+        if not self._is_warm:
+            self._encoder().encode(["warm up"])
+            self._is_warm = True
 
     def encode(self, texts: Sequence[str]) -> Encoding:
         """The vectors of texts, in their order; blocks, so never call it on the event loop.

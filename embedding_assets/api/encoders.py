@@ -18,7 +18,8 @@ class Encoders:
     def __init__(
         self, open_encoder: Callable[[str], Encoder], cached: int, metrics: Metrics
     ) -> None:
-        """open_encoder: gives the encoder with a fingerprint. cached: vectors kept of each."""
+        """open_encoder: loads the encoder with a fingerprint, and keeps no hold of it. cached:
+        vectors kept of each."""
         self._open = open_encoder
         self._cached = cached
         self._metrics = metrics

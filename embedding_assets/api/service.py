@@ -23,7 +23,7 @@ from embedding_assets.api.steering import Experiments
 from embedding_assets.api.strangers import Strangers
 from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.embedding.encoder import Encoder, Encoding
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreDamagedError
+from embedding_assets.errors import NotFoundError, StoreDamagedError
 from embedding_assets.search.documents import DocumentSearch
 from embedding_assets.settings import Settings
 
@@ -105,7 +105,9 @@ class Service:
         self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().warm_up()))
         self.parts.add(Part("documents", self._look_at_documents, self._warm_documents))
         self.content.add_parts(self.parts)
-        self._upkeep = Upkeep(self._keep_warm, _UPKEEP_SECONDS)
+        self._upkeep = [
+            Upkeep(do, _UPKEEP_SECONDS) for do in (self._keep_apps_open, self._keep_challenger_warm)
+        ]
 
     @property
     def queries(self) -> QueryEncoder:
@@ -141,11 +143,13 @@ class Service:
     def open(self) -> None:
         """Begin to warm up in the background."""
         self.parts.warm_up(then=self.after_warm_up)
-        self._upkeep.start()
+        for each in self._upkeep:
+            each.start()
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
-        await asyncio.to_thread(self._upkeep.close)
+        for each in self._upkeep:
+            await asyncio.to_thread(each.close)
         await asyncio.to_thread(self.limits.stop)
         await asyncio.to_thread(self.experiments.close)
         if self.query_log.is_open and (log := self.query_log()) is not None:
@@ -162,7 +166,11 @@ class Service:
         gc.unfreeze()  # what was frozen after warm-up is let go of like everything else
 
     def _open_encoder(self, fingerprint: str) -> Encoder:
-        return self._given() if self._given else self.workspace().encoder_of(fingerprint)
+        if self._given:
+            return self._given()
+        workspace = self.workspace().of(fingerprint)
+        workspace.require_live_model()
+        return workspace.load_encoder()  # its own would stay when `encoders` lets go of it
 
     def _searching(self, workspace: "Callable[[], Workspace]") -> DocumentSearch:
         """Search in the index of whichever model `workspace` gives; no index is used before its
@@ -205,13 +213,19 @@ class Service:
         log.start()
         return log
 
-    def _keep_warm(self) -> None:
+    def _keep_apps_open(self) -> None:
         """Open what was published, so that no request waits for it."""
         if self.apps.is_open:
-            self.apps().warm_up()
+            with suppress(NotFoundError):  # there may be none
+                self.apps().warm_up()
+
+    def _keep_challenger_warm(self) -> None:
+        """Open the index of the model that is tried, and load the model, so that no request of an
+        experiment waits for them."""
         if self.documents.is_open and self.workspace().seats.challenger:
-            with suppress(EmbeddingAssetsError):  # whoever asks for it is told why
-                _ = self.challenger().served
+            with suppress(NotFoundError):  # it may not be complete yet
+                manifest = self.challenger().manifest
+                self.encoder_of(manifest.model.fingerprint).warm()
 
     def _look_at_apps(self) -> dict[str, Any]:
         apps = self.apps()

@@ -14,8 +14,7 @@ class Upkeep:
     """Does something again and again, in a thread of its own, until it is closed."""
 
     def __init__(self, do: Callable[[], object], seconds: float) -> None:
-        """do: what it raises of the project's errors is logged when it changes. seconds: between
-        two times."""
+        """do: what it raises is logged when it changes. seconds: between two times."""
         self._do = do
         self._seconds = seconds
         self._is_ending = threading.Event()
@@ -41,3 +40,7 @@ class Upkeep:
                 trouble = type(error).__name__
                 if trouble != before:
                     _log.warning("upkeep_failed", reason=trouble)
+            except Exception as error:  # noqa: BLE001  a thread that ends silently tells nobody
+                trouble = repr(error)
+                if trouble != before:
+                    _log.error("upkeep_failed", error=trouble)

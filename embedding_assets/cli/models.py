@@ -51,14 +51,14 @@ def model_stage(
     as_json: AsJson = False,
 ) -> None:
     """Compute a model's vectors and indexes beside those that serve, the cheapest part first."""
-    from embedding_assets.release.stage import stage, take_seat
+    from embedding_assets.release.stage import look_at, stage, take_seat
     from embedding_assets.release.work import prices
 
     opened = workspace()
-    challenger = take_seat(opened, model, precision, experiment)
     if price_only:
-        show(prices(opened, challenger), _prices_text, as_json)
+        show(prices(opened, look_at(opened, model, precision)), _prices_text, as_json)
         return
+    challenger = take_seat(opened, model, precision, experiment)
     show(stage(opened, challenger, tell=_tell), _staged_text, as_json)
 
 
@@ -110,7 +110,8 @@ def model_show(as_json: AsJson = False) -> None:
 @app.command("switch")
 def model_switch(as_json: AsJson = False) -> None:
     """Make the configured model the live one in place, without gates: everything is then stale and
-    embedded anew, and there is no way back. For a folder that nobody is served from."""
+    embedded anew, and there is no way back. For a folder that nobody is served from, and where no
+    other model was ever staged."""
     opened = workspace()
     opened.switch_model()
     text = "{name} is live; the next run embeds every day anew."

@@ -126,7 +126,7 @@ def store_upgrade(as_json: AsJson = False) -> None:
 def store_publish(as_json: AsJson = False) -> None:
     """Write warehouse.duckdb anew, for example after the data folder was moved."""
     opened = workspace()
-    opened.warehouse.publish()
+    opened.publish()
     show({"warehouse": str(opened.warehouse.path)}, lambda r: r["warehouse"], as_json)
 
 

@@ -45,7 +45,7 @@ class SliceIOManager(dg.ConfigurableIOManager):
         workspace = self._workspace
         written = []
         slices = Slices([obj]) if isinstance(obj, Slice) else obj
-        with workspace.warehouse.following() as change:
+        with workspace.following() as change:
             for one in self.write(workspace, context, slices):
                 written.append(one)
                 change.is_due = change.is_due or one.replaced

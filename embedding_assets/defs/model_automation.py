@@ -6,9 +6,12 @@ from embedding_assets.defs.models import challenger, champion, model_gates
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.runs import unfinished_runs
 from embedding_assets.errors import RegistryError
+from embedding_assets.experiments.plan import CHALLENGER
+from embedding_assets.registry import ModelVersion
+from embedding_assets.release.aliases import align_aliases, align_champion
 from embedding_assets.release.promote import roll_back
-from embedding_assets.release.stage import CHALLENGER, align_aliases
 from embedding_assets.settings import load_settings
+from embedding_assets.workspace import Workspace
 
 stage_model_job = dg.define_asset_job(
     "stage_model",
@@ -59,24 +62,46 @@ def challenger_alias_moved(
     if opened.known_fingerprint is None:
         return dg.SkipReason("Nothing is embedded here yet.")
     try:
-        named = opened.registry.aliased(CHALLENGER)
+        wishes = _wishes(opened)
+        is_put_back = align_champion(opened) if wishes else align_aliases(opened)
     except RegistryError as error:
         return dg.SkipReason(error.problem)
-    tried = opened.seats.challenger
-    if len(named) > 1:
-        return dg.SkipReason(
-            f"Several versions are called challenger: {', '.join(map(str, named))}."
-        )
-    source = f"models:/{named[0].name}/{named[0].version}" if named else ""
-    if not named or (tried and tried.is_for(source, named[0].fingerprint)):
-        aligned = tried is None or tried.staged is not None
-        if aligned and (named or tried) and align_aliases(opened):
-            return dg.SkipReason("The aliases were put back to what is served and tried.")
+    run_key = _run_key(context, wishes)
+    if is_put_back:
+        return dg.SkipReason("The aliases were put back to what is served and tried.")
+    if not wishes:
         return dg.SkipReason("No other version is called challenger.")
-    if unfinished_runs(context.instance, stage_model_job.name):
-        return dg.SkipReason("A model is being staged.")
-    return dg.RunRequest(
-        # Once for each champion: a model that cannot be staged is not tried again and again.
-        run_key=f"{source} beside {opened.fingerprint}",
-        run_config={"ops": {"challenger": {"config": {"model": source}}}},
-    )
+    if len(wishes) > 1:
+        return dg.SkipReason(
+            f"Several versions are called challenger: {', '.join(map(str, wishes))}."
+        )
+    if unfinished_runs(context.instance, stage_model_job.name) or opened.seats_file.worker:
+        return dg.SkipReason("A model is being staged, judged or promoted.")
+    config = {"ops": {"challenger": {"config": {"model": wishes[0].source}}}}
+    return dg.RunRequest(run_key=run_key, run_config=config)
+
+
+def _wishes(opened: Workspace) -> list[ModelVersion]:
+    """The versions that somebody called challenger; none while the aliases may still be those of
+    before the last change of the seats."""
+    seats = opened.seats
+    if not seats.aliased:
+        return []
+    tried = seats.challenger
+    return [
+        version
+        for version in opened.registry.aliased(CHALLENGER)
+        if version.fingerprint != opened.fingerprint
+        and not (tried and tried.is_for(version.source, version.fingerprint))
+    ]
+
+
+def _run_key(context: dg.SensorEvaluationContext, wishes: list[ModelVersion]) -> str:
+    """One for as long as the same versions are called so: a model that cannot be staged is not
+    tried again and again, but once more when the alias was taken from it and given again."""
+    number, _, before = (context.cursor or "0 ").partition(" ")
+    named = " ".join(sorted(version.source for version in wishes))
+    if named != before:
+        number = str(int(number) + bool(named))
+        context.update_cursor(f"{number} {named}")
+    return f"{named} ({number})"

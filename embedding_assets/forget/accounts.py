@@ -78,7 +78,7 @@ def _steps(workspace: "Workspace", key: str) -> Iterator[Step]:
     yield Step("vectors", "computed vectors removed", removed)
     workspace.tables.compact()
     sweep_staged(workspace)
-    workspace.warehouse.publish()
+    workspace.publish()
     yield Step("warehouse", "published anew", 1)
 
 

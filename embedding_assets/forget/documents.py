@@ -126,7 +126,7 @@ class _Found:
         timeout = self.workspace.settings.storage.lock_timeout_seconds
         yield Step("vectors", "computed vectors removed", self.vectors.remove(used, timeout))
         sweep_staged(self.workspace)
-        self.workspace.warehouse.publish()
+        self.workspace.publish()
         yield Step("warehouse", "published anew", 1)
 
     def delete_source(self) -> Step:

@@ -59,9 +59,27 @@ def document_pairs(chunks: pa.Table | Iterable[str], most: int = MOST) -> Pairs:
     least hashes, so that a few new passages change few of them.
     """
     texts = _column(chunks) if isinstance(chunks, pa.Table) else chunks
-    halved = ((text, halves(text)) for text in texts)
-    chosen = heapq.nsmallest(most, {_hash(text): cut for text, cut in halved if cut}.items())
-    return Pairs.of(cut for _, cut in chosen)
+    chosen = sampled((text for text in texts if halves(text)), most)
+    return Pairs.of(cut for cut in map(halves, chosen) if cut)
+
+
+def sampled(texts: Iterable[str], most: int) -> list[str]:
+    """At most `most` of the distinct texts, whatever their order: those with the least hashes, by
+    these. No more than so many are held at a time."""
+    held: dict[int, str] = {}
+    worst: list[int] = []  # negated, so that the greatest hash comes first
+    for text in texts:
+        key = int(_hash(text), 16)
+        if key in held:
+            continue
+        if len(held) == most:
+            if key >= -worst[0]:
+                continue
+            del held[-heapq.heapreplace(worst, -key)]
+        else:
+            heapq.heappush(worst, -key)
+        held[key] = text
+    return [held[key] for key in sorted(held)]
 
 
 def account_pairs(

@@ -1,9 +1,9 @@
 """The gates: the challenger judged against the champion on what is stored of both."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
-from heapq import nsmallest
+from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
@@ -15,16 +15,17 @@ from embedding_assets.quality.encoded import encoded
 from embedding_assets.quality.evaluation import judged_queries
 from embedding_assets.quality.gates import GATES_CODE, Gate, Limits, Soundness
 from embedding_assets.quality.overlap import neighbour_overlap
-from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs
+from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs, sampled
 from embedding_assets.quality.self_retrieval import self_retrieval
 from embedding_assets.release.gate_table import Judgement
-from embedding_assets.release.stage import required
+from embedding_assets.release.stage import require_models_experiment, required
 from embedding_assets.storage.duck import query_engine
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
 _TABLES = ("doc_vectors", "account_embeddings", "item_embeddings")
+_MADE_OF = {"doc_vectors": "documents", "account_embeddings": "account_texts"}
 _TEXTS = 1_000
 _BATCH_ROWS = 16_384
 _CHANGED = 0.1
@@ -52,9 +53,9 @@ def basis_of(champion: "Workspace", challenger: "Workspace") -> dict[str, Any]:
     return {
         "code": GATES_CODE,
         "limits": limits.model_dump(mode="json", exclude={"keep_days", "valid_hours"}),
-        "queries": str(folder) if folder else None,
+        "queries": _content(Path(folder).expanduser()) if folder else None,
         "experiment": tried.experiment,
-        "rows": {name: challenger.rows(name) for name in _TABLES},
+        "rows": {name: champion.rows(name) for name in _TABLES},
     }
 
 
@@ -64,6 +65,9 @@ def why_stale(found: Judgement, champion: "Workspace", challenger: "Workspace") 
     hours = challenger.settings.release.valid_hours
     if (found.challenger, found.champion) != (challenger.fingerprint, champion.fingerprint):
         return "it was another pair of models that was judged"
+    since = champion.seats.since
+    if since and found.at < datetime.fromisoformat(since):
+        return f"another model has begun to serve since, on {since[:16]} UTC"
     if datetime.now(UTC) - found.at > timedelta(hours=hours):
         return f"it was judged more than {hours:g} hours ago, on {found.at:%Y-%m-%d %H:%M} UTC"
     for name in ("code", "limits", "queries", "experiment"):
@@ -76,10 +80,29 @@ def why_stale(found: Judgement, champion: "Workspace", challenger: "Workspace") 
     return None
 
 
-def structural(champion: "Workspace", challenger: "Workspace") -> list[Gate]:
-    """The gates that cost next to nothing and must hold of the very state that is promoted."""
+def slices_of(champion: "Workspace") -> dict[str, set[str | None]]:
+    """What a challenger must have: the champion's slices by table, but those whose source is gone;
+    None for a table of one slice."""
+    found: dict[str, set[str | None]] = {}
+    for name in _TABLES:
+        table = champion.table(name)
+        keys = {*table.keys()}
+        if keys and name in _MADE_OF:
+            keys &= {*champion.table(_MADE_OF[name]).keys()}
+        found[name] = {*keys} if keys or table.footer() is None else {None}
+    return found
+
+
+def structural(
+    champion: "Workspace", challenger: "Workspace", due: Mapping[str, set[str | None]]
+) -> list[Gate]:
+    """The gates that cost next to nothing and must hold of the very state that is promoted.
+
+    due: what the champion had before the challenger was brought up to date; whatever others write
+    meanwhile is computed by the next run.
+    """
     judged = _Judge(champion, challenger)
-    return [judged.completeness(), *judged.soundness(), judged.ann_recall()]
+    return [judged.completeness(due), *judged.soundness(), judged.ann_recall()]
 
 
 class _Judge:
@@ -101,16 +124,14 @@ class _Judge:
         yield self.self_retrieval("account_self_retrieval", self.histories(), "accounts")
         yield self.experiment()
 
-    def completeness(self) -> Gate:
+    def completeness(self, due: Mapping[str, set[str | None]] | None = None) -> Gate:
         lacking, slices = {}, 0
-        for name in _TABLES:
-            theirs, own = self.champion.table(name), self.challenger.table(name)
-            keys = theirs.keys()
-            slices += len(keys) or int(theirs.footer() is not None)
-            held = {*own.keys()}
-            lacking[name] = sum(key not in held for key in keys)
-            if not keys and theirs.footer() is not None:
-                lacking[name] = int(own.footer() is None)
+        for name, keys in slices_of(self.champion).items():
+            own = self.challenger.table(name)
+            held = {*own.keys(), *([] if own.footer() is None else [None])}
+            wanted = keys if due is None else keys & due[name]
+            slices += len(keys)
+            lacking[name] = len(wanted - held)
         index, own_index = (each.library.served_version() for each in self._both)
         lacking["document_index"] = int(index is not None and own_index is None)
         if not slices:
@@ -194,13 +215,18 @@ class _Judge:
             return account_pairs(connection, history_days=settings.records.history_days)
 
     def experiment(self) -> Gate:
-        asked = required(self.champion.seats).experiment
+        tried = required(self.champion.seats)
+        asked, ready = tried.experiment, tried.first or tried.staged
         if asked is None:
             return gates.not_applicable("experiment", "no experiment was asked for")
         try:
             found = self.champion.experiments.find(asked)
+            require_models_experiment(found)
         except EmbeddingAssetsError as error:
             return gates.missing("experiment", error.problem)
+        if ready is None or not found.started or found.started < datetime.fromisoformat(ready):
+            why = f"{asked} did not begin after the challenger was complete ({ready})"
+            return gates.missing("experiment", why)
         decision = found.decision
         if decision is None:
             return gates.missing("experiment", f"{asked} is {found.state} and not decided")
@@ -220,12 +246,11 @@ class _Judge:
 
     def _sampled_texts(self) -> list[str]:
         """Texts of each kind; always the same ones, whatever their order."""
-        kinds: list[Callable[[], Iterator[str]]] = [
-            lambda: self._chunks(None),
-            lambda: self._column("latest_account_embeddings", "text_for_embedding"),
-            lambda: self._column("item_embeddings", "item_description"),
+        return [
+            *sampled(self._chunks(None), _TEXTS),
+            *sampled(self._column("latest_account_embeddings", "text_for_embedding"), _TEXTS),
+            *sampled(self._column("item_embeddings", "item_description"), _TEXTS),
         ]
-        return [text for kind in kinds for text in nsmallest(_TEXTS, {*kind()}, key=_rank)]
 
     def _chunks(self, column: str | None) -> Iterator[str]:
         """The passages of the champion: one column, or what is embedded of them."""
@@ -241,5 +266,11 @@ class _Judge:
                 yield from batch[column].to_pylist()
 
 
-def _rank(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+def _content(folder: Path) -> str:
+    """A digest of the files in a folder; another one when any of them changes."""
+    digest = sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            content = file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder)}\0{content}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreLockedError
 from embedding_assets.quality.gates import Gate, closed
+from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
-from embedding_assets.release.judge import judge, structural, why_stale
+from embedding_assets.release.judge import judge, slices_of, structural, why_stale
 from embedding_assets.release.remove import remove_seat
-from embedding_assets.release.seats import Seat
-from embedding_assets.release.stage import align_aliases, catch_up, required
+from embedding_assets.release.seats import Seat, Seats
+from embedding_assets.release.stage import catch_up, required
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
@@ -64,8 +65,9 @@ def promote(workspace: "Workspace") -> Switched:
         challenger = _complete(workspace)
         require_open(workspace, challenger)
         workspace.registry.reach()
+        due = slices_of(workspace)
         catch_up(workspace, challenger)
-        _require(structural(workspace, challenger), "Stage and evaluate it again.")
+        _require(structural(workspace, challenger, due), "Stage and evaluate it again.")
         with workspace.seats_file.locked():
             seats = workspace.seats
             now = (seats.champion.folder, required(seats).seat)
@@ -73,7 +75,7 @@ def promote(workspace: "Workspace") -> Switched:
                 raise GateError(
                     "Another model has begun to serve, or to be tried, meanwhile.", _EVALUATE
                 )
-            workspace.seats_file.write(seats.promoted())
+            _write(workspace, seats.promoted())
         return _follow(challenger, workspace.seat)
 
 
@@ -103,15 +105,17 @@ def roll_back(workspace: "Workspace") -> Switched:
                 "Stage the one that you want: `embedding-assets model stage MODEL`.",
             )
         back = seats.rolled_back()
-        workspace.seats_file.write(back)
-    workspace.table(GATES_TABLE).remove(None)
+        _write(workspace, back)
     return _follow(workspace.at(back.champion), seats.champion)
 
 
 def remove_left(workspace: "Workspace") -> tuple[Seat, ...]:
     """Remove what is kept of models that left more than `release.keep_days` ago, and of dropped
-    challengers; which ones. While a model is computed it waits for another night.
+    challengers; which ones. While a model is computed, or the registry may still call one of them
+    challenger, it waits for another night.
     """
+    if workspace.seats_file.state() is None:
+        return ()
     keep = timedelta(days=workspace.settings.release.keep_days)
     file = workspace.seats_file
     with ExitStack() as held:
@@ -123,14 +127,18 @@ def remove_left(workspace: "Workspace") -> tuple[Seat, ...]:
         # among the retired, which the next one removes.
         with file.locked():
             seats = workspace.seats.retiring(lambda left: _age(left.since) > keep)
-            file.write(seats)
+            if not seats.aliased:
+                return ()
+            if seats != workspace.seats:
+                file.write(seats)
         gone = seats.unused
         for seat in gone:
             remove_seat(workspace.at(seat))
         with file.locked():
             seats = workspace.seats
             kept = tuple(left for left in seats.retired if left.seat not in gone)
-            file.write(replace(seats, retired=kept))
+            if kept != seats.retired:
+                file.write(replace(seats, retired=kept))
     return gone
 
 
@@ -151,10 +159,16 @@ def _require(found: Iterable[Gate], mend: str) -> None:
         raise GateError(f"The champion stays: {named}.", mend)
 
 
+def _write(workspace: "Workspace", seats: Seats) -> None:
+    """Let others serve; who is killed right after leaves a mark that the warehouse is to follow."""
+    workspace.warehouse.mark()
+    workspace.seats_file.write(seats)
+
+
 def _follow(champion: "Workspace", before: Seat) -> Switched:
     """What can follow later: what people open, and the registry's aliases."""
     steps: tuple[Callable[[], object], ...] = (
-        champion.warehouse.publish,
+        champion.publish,
         lambda: align_aliases(champion),
     )
     pending = []

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.storage.files import published
-from embedding_assets.storage.lock import locked
+from embedding_assets.storage.lock import holder, locked
 
 _EXACT = ConfigDict(extra="forbid")
 
@@ -44,7 +44,8 @@ class Challenger:
     """A model that is computed beside the champion.
 
     source: as it was asked for, perhaps by the registry's name. staged: when all of its tables and
-    indexes were complete (UTC, ISO 8601); None before.
+    indexes were complete (UTC, ISO 8601); None before. first: the same, when it was so for the
+    first time.
     experiment: whose decision the gates ask for; None when none was wanted.
     """
 
@@ -54,10 +55,16 @@ class Challenger:
     source: str = ""
     staged: str | None = None
     experiment: str | None = None
+    first: str | None = None
 
     def is_for(self, source: str, fingerprint: str) -> bool:
         """Whether it is what somebody else calls so, or knows by that fingerprint."""
         return source == self.source or fingerprint == self.seat.fingerprint
+
+    def complete(self) -> "Challenger":
+        """The same, with all of its tables and indexes."""
+        staged = now()
+        return replace(self, staged=staged, first=self.first or self.staged or staged)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Seats:
     """champion: who serves. configured: the model that the settings named when it began to.
     since: when that was; empty for the first one.
     earlier: who can be gone back to, the last one last. retired: whose place is yet to be removed.
+    aliased: whether the registry's aliases were made to say the same; while they were not, nobody
+    can tell a person's wish from an alias that was left behind.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
@@ -85,6 +94,7 @@ class Seats:
     challenger: Challenger | None = None
     earlier: tuple[Left, ...] = ()
     retired: tuple[Left, ...] = ()
+    aliased: bool = True
 
     @property
     def all(self) -> tuple[Seat, ...]:
@@ -99,32 +109,36 @@ class Seats:
             retired = (*retired, Left(before.seat, now()))
         if challenger:
             retired = tuple(left for left in retired if left.seat != challenger.seat)
-        return replace(self, challenger=challenger, retired=retired)
+        return replace(self, challenger=challenger, retired=retired, aliased=False)
 
     def promoted(self) -> "Seats":
         """The challenger serves; the champion can be gone back to."""
         assert self.challenger is not None
+        champion = self.challenger.seat
+        earlier = tuple(left for left in self.earlier if left.seat != champion)
         return replace(
             self,
-            champion=self.challenger.seat,
+            champion=champion,
             since=now(),
             challenger=None,
-            earlier=(*self.earlier, Left(self.champion, now())),
+            earlier=(*earlier, Left(self.champion, now())),
+            aliased=False,
         )
 
     def rolled_back(self) -> "Seats":
-        """The model before the champion serves again; that one is the challenger again, unless
-        another one is tried meanwhile."""
+        """The model before the champion serves again; that one is the challenger again, unless a
+        third one is tried meanwhile."""
         *earlier, last = self.earlier
         left = Left(self.champion, now())
-        is_free = self.challenger is None
+        is_free = self.challenger is None or self.challenger.seat == last.seat
         return replace(
             self,
             champion=last.seat,
             since=now(),
-            challenger=Challenger(left.seat, staged=left.since) if is_free else self.challenger,
+            challenger=Challenger(left.seat).complete() if is_free else self.challenger,
             earlier=tuple(earlier),
             retired=self.retired if is_free else (*self.retired, left),
+            aliased=False,
         )
 
     def retiring(self, is_old: Callable[[Left], bool]) -> "Seats":
@@ -205,8 +219,17 @@ class SeatsFile:
 
         Raises StoreLockedError.
         """
-        with locked(self.data_dir / "locks" / "challenger.lock", 0):
+        with locked(self._challenger_lock, 0):
             yield
+
+    @property
+    def worker(self) -> str | None:
+        """Who holds the challenger's place now, in words; None when nobody does."""
+        return holder(self._challenger_lock)
+
+    @property
+    def _challenger_lock(self) -> Path:
+        return self.data_dir / "locks" / "challenger.lock"
 
 
 def now() -> str:

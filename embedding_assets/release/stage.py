@@ -1,22 +1,23 @@
 """A model is computed beside the one that serves, without touching it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedding_assets.domain_model import REGISTERED_NAME
 from embedding_assets.embedding.model import resolve_model
-from embedding_assets.errors import InputError, ModelLoadError, NotFoundError
-from embedding_assets.registry import ModelVersion
-from embedding_assets.release.seats import Challenger, Seat, Seats, now
+from embedding_assets.errors import InputError, ModelLoadError, NotFoundError, RegistryError
+from embedding_assets.experiments.plan import CHALLENGER, MODELS, Experiment
+from embedding_assets.registry import CONTENT, ModelVersion
+from embedding_assets.release.aliases import align_aliases
+from embedding_assets.release.seats import Challenger, Seat, Seats
 from embedding_assets.release.work import Done, Price, make, prices
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
-CHALLENGER = "challenger"
-CHAMPION = "champion"
 _REGISTERED = "models:/"
 
 
@@ -49,23 +50,40 @@ def take_seat(
     the one that was made last of the texts stored here; None for the challenger that there is.
     experiment: whose decision the gates shall ask for.
 
-    Raises NotFoundError when there is none, InputError for the model that serves already,
-    ModelError and RegistryError subclasses, StoreLockedError.
+    Raises NotFoundError when there is none, InputError for the model that serves already and for
+    an experiment on something else, ModelError and RegistryError subclasses, StoreLockedError while
+    the one that is tried now is computed, judged or promoted.
     """
     file = workspace.seats_file
-    champion = _known_champion(workspace)
-    seat = None
-    if model is not None:
-        seat = _seat_of(workspace, champion, _local(workspace, model), precision)
-    with file.locked():
-        seats = replace(workspace.seats, champion=champion.champion)
-        challenger = seats.challenger if seat is None else Challenger(seat, source=model or "")
-        if challenger is None or (seats.challenger and seats.challenger.seat == seat):
-            challenger = required(seats)
-        if experiment is not None:
-            challenger = replace(challenger, experiment=experiment)
-        file.write(seats.with_challenger(challenger))
-    return workspace.at(challenger.seat)
+    if experiment is not None:
+        require_models_experiment(workspace.experiments.find(experiment))
+    first, champion = _known_champion(workspace)
+    seat = None if model is None else _new_seat(workspace, model, precision)
+    with file.working():
+        with file.locked():
+            seats = workspace.seats  # others may have promoted since
+            if seats.champion == first:
+                seats = replace(seats, champion=champion)
+            tried = required(seats) if seat is None else _tried(seats, seat, model or "")
+            tried = replace(tried, experiment=experiment or tried.experiment)
+            if tried != seats.challenger:
+                file.write(seats.with_challenger(tried))
+        if not workspace.seats.aliased:
+            with suppress(RegistryError):  # the sensor does it later
+                align_aliases(workspace)
+    return workspace.at(tried.seat)
+
+
+def look_at(workspace: "Workspace", model: str | None, precision: str = "auto") -> "Workspace":
+    """The workspace that a model would have as the challenger; who is tried stays.
+
+    Raises what `take_seat` does.
+    """
+    if model is None:
+        return workspace.at(required(workspace.seats).seat)
+    _, champion = _known_champion(workspace)
+    seats = replace(workspace.seats, champion=champion)
+    return workspace.at(_tried(seats, _new_seat(workspace, model, precision), model).seat)
 
 
 def stage(
@@ -78,9 +96,11 @@ def stage(
 
     tell: is told the price of each part before, and what it has cost after.
     Whoever is killed goes on where it was with the same call; no vector is computed twice. Raises
-    StoreLockedError while another one is at it, RegistryError, OutputError subclasses.
+    StoreLockedError while another one is at it, NotFoundError when the challenger is another one
+    by then, RegistryError, OutputError subclasses.
     """
     with workspace.seats_file.working():
+        _require_tried(workspace.seats, challenger.seat)
         return catch_up(workspace, challenger, tags, tell)
 
 
@@ -92,6 +112,7 @@ def catch_up(
 ) -> Staged:
     """`stage` for a caller that holds the challenger's place already."""
     version = challenger.model_version
+    challenger.require_live_model()
     price = prices(workspace, challenger)
     for each in price:
         tell(each)
@@ -105,38 +126,25 @@ def catch_up(
             done.append(part)
     with workspace.seats_file.locked():
         seats = workspace.seats
-        if seats.challenger and seats.challenger.seat == challenger.seat:
-            complete = replace(seats.challenger, staged=now())
-            workspace.seats_file.write(seats.with_challenger(complete))
+        complete = _require_tried(seats, challenger.seat).complete()
+        workspace.seats_file.write(seats.with_challenger(complete))
     align_aliases(workspace)
     return Staged(challenger.seat, version, tuple(price), tuple(done), run.link)
-
-
-def align_aliases(workspace: "Workspace") -> bool:
-    """Let the registry's aliases say what the seats say; whether anything had to be changed.
-
-    Raises RegistryError.
-    """
-    seats, registry = workspace.seats, workspace.registry
-    changed = registry.give_alias(CHAMPION, workspace.at(seats.champion).model_version)
-    challenger = seats.challenger
-    if challenger is None or challenger.staged is None:
-        return registry.give_alias(CHALLENGER, None) or changed
-    version = workspace.at(challenger.seat).model_version
-    return registry.give_alias(CHALLENGER, version) or changed
 
 
 def drop_challenger(workspace: "Workspace") -> Seat:
     """Give up the challenger; what was computed for it goes with the next upkeep.
 
-    Raises NotFoundError when there is none, StoreLockedError, and RegistryError when its alias
-    could not be taken from it.
+    Raises NotFoundError when there is none, StoreLockedError while it is computed, judged or
+    promoted, and RegistryError when its alias could not be taken from it yet.
     """
-    with workspace.seats_file.locked():
-        seats = workspace.seats
-        seat = required(seats).seat
-        workspace.seats_file.write(seats.with_challenger(None))
-    workspace.registry.give_alias(CHALLENGER, None)
+    file = workspace.seats_file
+    with file.working():
+        with file.locked():
+            seats = workspace.seats
+            seat = required(seats).seat
+            file.write(seats.with_challenger(None))
+        align_aliases(workspace)
     return seat
 
 
@@ -150,32 +158,65 @@ def required(seats: Seats) -> Challenger:
     return seats.challenger
 
 
-def _known_champion(workspace: "Workspace") -> Seats:
-    """The seats, the first champion with its fingerprint too."""
-    seats = workspace.seats
-    if seats.champion.fingerprint:
-        return seats
+def require_models_experiment(experiment: Experiment) -> None:
+    """Raises InputError for an experiment that does not compare the challenger with the
+    champion."""
+    plan = experiment.plan
+    if plan.endpoint != "search" or {each.setting for each in plan.variants} != {*MODELS}:
+        raise InputError(
+            f"The experiment {plan.id} does not compare the two models.",
+            "Name one on the endpoint search whose variants have the settings champion and "
+            "challenger.",
+        )
+
+
+def _require_tried(seats: Seats, seat: Seat) -> Challenger:
+    """The challenger, which is in that seat. Raises NotFoundError when it is not any more."""
+    tried = seats.challenger
+    if tried is None or tried.seat != seat:
+        now = f"{tried.seat.model} is" if tried else "none is"
+        raise NotFoundError(
+            f"{seat.model} is no longer the challenger: {now}.",
+            "Stage it again: `embedding-assets model stage MODEL`; what was computed is kept until "
+            "the next upkeep.",
+        )
+    return tried
+
+
+def _known_champion(workspace: "Workspace") -> tuple[Seat, Seat]:
+    """The champion as it is written, and the same with its fingerprint."""
+    champion = workspace.seats.champion
+    if champion.fingerprint:
+        return champion, champion
     if workspace.live_model() is None:
         raise InputError(
             "Nothing is embedded here yet, so that there is nothing to stage a model beside.",
             "Set model.name to the model and materialize; it is the first one then.",
         )
     workspace.require_live_model()
-    return replace(seats, champion=replace(seats.champion, fingerprint=workspace.fingerprint))
+    return champion, replace(champion, fingerprint=workspace.fingerprint)
 
 
-def _seat_of(workspace: "Workspace", seats: Seats, model: str, precision: str) -> Seat:
-    """The seat of a model: the one it had before, or a new one."""
+def _new_seat(workspace: "Workspace", model: str, precision: str) -> Seat:
+    """The seat of a model that never had one."""
+    model = _local(workspace, model)
     fingerprint = workspace.fingerprint_of(model, precision)
-    if fingerprint == seats.champion.fingerprint:
+    return Seat(model, precision, fingerprint, f"spaces/{fingerprint[:16]}")
+
+
+def _tried(seats: Seats, seat: Seat, source: str) -> Challenger:
+    """The challenger of a model, in the seat that it had before or in a new one."""
+    if seat.fingerprint == seats.champion.fingerprint:
         raise InputError(
-            f"{model} is the model that serves already (fingerprint {fingerprint[:12]}).",
+            f"{seat.model} is the model that serves already (fingerprint {seat.fingerprint[:12]}).",
             "Stage another one.",
         )
-    for seat in seats.all:
-        if seat.fingerprint == fingerprint:
-            return seat
-    return Seat(model, precision, fingerprint, f"spaces/{fingerprint[:16]}")
+    known = {each.fingerprint: each for each in reversed(seats.all)}
+    seat = known.get(seat.fingerprint, seat)
+    if seats.challenger and seats.challenger.seat == seat:
+        is_wish = source.startswith(_REGISTERED)
+        return replace(seats.challenger, source=source) if is_wish else seats.challenger
+    return Challenger(seat, source=source)
 
 
 def _local(workspace: "Workspace", model: str) -> str:
@@ -191,7 +232,7 @@ def _local(workspace: "Workspace", model: str) -> str:
         )
     registry = workspace.registry
     known = registry.tags_of(name, number)
-    place, content = known.get("model", ""), known.get("content_sha256", "")
+    place, content = known.get("model", ""), known.get(CONTENT, "")
     if place and content:
         try:
             if resolve_model(place, workspace.models_dir).content_sha256 == content:

@@ -193,7 +193,8 @@ def _sample(champion: "Workspace", due: Iterable[Part]) -> list[str]:
 def _tokens_per_second(challenger: "Workspace", texts: Sequence[str]) -> float:
     if not texts:
         return 0.0
-    encoder = challenger.encoder
+    is_placed = challenger.live_model() is not None
+    encoder = challenger.encoder if is_placed else challenger.load_encoder()
     encoder.encode(texts[:8])  # the first pass lays things out
     began = time.perf_counter()
     tokens = int(encoder.encode(texts).tokens.sum())

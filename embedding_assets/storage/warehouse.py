@@ -1,7 +1,7 @@
 """The one DuckDB file that shows every asset: a published copy of the tables, with views over the
 Parquet files. It is replaced by rename, so that an open reader never blocks a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -41,17 +41,21 @@ class Warehouse:
     duckdb: Mapping[str, pa.Schema]
 
     @contextmanager
-    def following(self) -> Iterator["Change"]:
+    def following(self, publish: Callable[[], None] | None = None) -> Iterator["Change"]:
         """Publish at the block's end what was replaced in it, and what a run that died before it
-        did so replaced; nothing when nothing was."""
+        did so replaced; nothing when nothing was. publish: does it in place of `publish`."""
         change = Change(not self.path.exists() or self._unpublished.exists())
-        self._unpublished.parent.mkdir(parents=True, exist_ok=True)
-        self._unpublished.touch()
+        self.mark()
         yield change  # an error leaves the mark
         if change.is_due:
-            self.publish()
+            (publish or self.publish)()
         else:
             self._unpublished.unlink(missing_ok=True)
+
+    def mark(self) -> None:
+        """Let the next run publish, whatever becomes of who is about to change something."""
+        self._unpublished.parent.mkdir(parents=True, exist_ok=True)
+        self._unpublished.touch()
 
     @property
     def _unpublished(self) -> Path:

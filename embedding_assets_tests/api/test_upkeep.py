@@ -1,17 +1,20 @@
 import threading
 
+import pytest
+
 from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.errors import NotFoundError
 
 
-def test_it_is_done_again_after_a_failure_and_not_after_the_end():
+@pytest.mark.parametrize("failure", [NotFoundError("Nothing is there.", "Wait."), OSError("gone")])
+def test_it_is_done_again_after_a_failure_and_not_after_the_end(failure):
     times, thrice = [], threading.Event()
 
     def do():
         times.append(threading.current_thread().name)
         if len(times) == 3:
             thrice.set()
-        raise NotFoundError("Nothing is there.", "Wait.")
+        raise failure
 
     upkeep = Upkeep(do, seconds=0.0)
     upkeep.start()

@@ -1,3 +1,4 @@
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -5,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from embedding_assets.documents.table import CHUNK_SCHEMA
-from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs, halves
+from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs, halves, sampled
 from embedding_assets.records.clean import CLEAN_SCHEMA
 
 LONG = "Wings lift in a stream of air. {n} were measured. Heat flows through slabs. It is slow."
@@ -90,3 +91,20 @@ def test_answers_that_cannot_be_told_apart_are_asked_for_once():
 def test_queries_without_answers_are_refused():
     with pytest.raises(ValueError, match="2 queries but 1 answers"):
         Pairs(("a", "b"), ("x",))
+
+
+def test_the_same_texts_are_drawn_whatever_their_order_and_each_once():
+    texts = [f"text {number}" for number in range(50)]
+    drawn = sampled(texts, 10)
+    assert len({*drawn}) == 10
+    assert sampled(reversed([*texts, *texts]), 10) == drawn
+    assert sampled(texts, 9) == drawn[:9]
+    assert {*sampled(texts, 99)} == {*texts}
+
+
+def test_no_more_texts_are_held_than_are_drawn():
+    tracemalloc.start()
+    sampled((f"{number:01000}" for number in range(20_000)), 100)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000

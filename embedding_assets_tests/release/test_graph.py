@@ -1,5 +1,7 @@
 """The same steps as assets, jobs and a sensor, over a folder of two models."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
@@ -9,9 +11,11 @@ from embedding_assets.defs.model_automation import challenger_alias_moved, roll_
 from embedding_assets.defs.models import challenger, champion, gates_open, model_gates
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.errors import RegistryError
-from embedding_assets.registry import Registry
+from embedding_assets.registry import Registry, TrainedModel
 from embedding_assets.release.gate_table import GATES
 from embedding_assets.release.stage import drop_challenger, stage, take_seat
+from embedding_assets.search.query_log import QUERY_SCHEMA
+from embedding_assets.storage.slices import Slice, table_slice
 
 RESOURCES = {
     "workspace": WorkspaceResource(),
@@ -100,33 +104,130 @@ def test_a_run_keeps_the_model_that_it_began_with(configured):
     assert opened().seat == tried.seat
 
 
-def look():
+def test_a_run_that_began_before_a_promotion_publishes_what_serves_at_its_end(configured):
+    first = opened()
+    tried = take_seat(first, str(configured.second))
+    stage(first, tried)
+
+    @dg.asset(io_manager_key="parquet")
+    def search_queries(workspace: WorkspaceResource) -> Slice:
+        with first.seats_file.locked():
+            first.seats_file.write(first.seats.promoted())
+        return table_slice(QUERY_SCHEMA.empty_table(), "none")
+
+    assert dg.materialize([search_queries], resources=RESOURCES).success
+    shown = opened().warehouse.read("doc_vectors")["fingerprint"].to_pylist()
+    assert {*shown} == {tried.fingerprint}
+
+
+def look(cursor=None):
+    return watch(cursor)[0]
+
+
+def watch(cursor=None):
+    """What the sensor does, and what it remembers."""
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance, resources={"workspace": WorkspaceResource()})
-        return challenger_alias_moved(context)
+        context = dg.build_sensor_context(
+            instance, cursor=cursor, resources={"workspace": WorkspaceResource()}
+        )
+        return challenger_alias_moved(context), context.cursor
+
+
+def call(registry, alias, version):
+    """What a person does in MLflow."""
+    registry.client.set_registered_model_alias(version.name, alias, version.version)
+
+
+@pytest.fixture
+def dropped(configured):
+    """A version that was tried, and is no more."""
+    first = opened()
+    version = stage(first, take_seat(first, str(configured.second))).version
+    drop_challenger(first)
+    return first, version
 
 
 def test_a_version_that_is_called_challenger_in_the_registry_is_staged_once(configured):
+    assert "put back" in look().skip_message, "nobody was called champion yet"
     assert "No other version" in look().skip_message
     first = opened()
     tried = take_seat(first, str(configured.second))
     version = stage(first, tried).version
     assert "No other version" in look().skip_message
     drop_challenger(first)
-    first.registry.give_alias("challenger", version)
-    request = look()
-    source = f"models:/{version.name}/{version.version}"
-    assert request.run_config["ops"]["challenger"]["config"]["model"] == source
-    assert request.run_key == look().run_key
-    take_seat(first, source)
+    call(first.registry, "challenger", version)
+    request, seen = watch()
+    assert request.run_config["ops"]["challenger"]["config"]["model"] == version.source
+    assert request.run_key == look(seen).run_key
+    take_seat(first, version.source)
     assert isinstance(look(), dg.SkipReason)
+
+
+def test_a_version_that_is_called_challenger_once_more_is_staged_once_more(dropped):
+    first, version = dropped
+    call(first.registry, "challenger", version)
+    once, seen = watch()
+    first.registry.client.delete_registered_model_alias(version.name, "challenger")
+    _, seen = watch(seen)
+    call(first.registry, "challenger", version)
+    assert look(seen).run_key != once.run_key
+
+
+def test_an_alias_that_was_left_behind_is_no_wish(dropped):
+    first, version = dropped
+    call(first.registry, "challenger", version)
+    with first.seats_file.locked():  # as it is when the registry was away meanwhile
+        first.seats_file.write(replace(first.seats, aliased=False))
+    assert "put back" in look().skip_message
+    assert first.registry.aliased("challenger") == []
+
+
+def test_the_alias_stays_with_the_version_whose_wish_is_under_way(dropped):
+    first, version = dropped
+    call(first.registry, "challenger", version)
+    take_seat(first, version.source)
+    assert first.registry.aliased("challenger") == [version]
+
+
+def test_a_champion_that_is_called_challenger_is_not_staged(configured):
+    first = opened()
+    call(first.registry, "challenger", first.model_version)
+    assert "put back" in look().skip_message
+    assert first.registry.aliased("challenger") == []
+
+
+def test_no_wish_is_granted_while_a_model_is_computed(dropped):
+    first, version = dropped
+    call(first.registry, "challenger", version)
+    with first.seats_file.working():
+        assert "being staged" in look().skip_message
+    assert isinstance(look(), dg.RunRequest)
+
+
+def test_models_of_others_in_the_same_registry_keep_their_aliases(dropped):
+    first, _ = dropped
+    theirs = first.registry.ensure_trained(
+        TrainedModel("theirs", "t1", {}, {}, {"model/weights.bin": b"0"})
+    )
+    for alias in ("champion", "challenger"):
+        call(first.registry, alias, theirs)
+    assert "No other version" in look().skip_message
+    client = first.registry.client
+    assert client.get_registered_model("theirs").aliases.keys() == {"champion", "challenger"}
 
 
 def test_aliases_that_were_moved_by_hand_are_put_back(configured):
     first = opened()
     tried = take_seat(first, str(configured.second))
     version = stage(first, tried).version
-    first.registry.give_alias("champion", version)
+    call(first.registry, "champion", version)
+    assert "put back" in look().skip_message
+    assert first.registry.aliased("champion") == [first.model_version]
+
+
+def test_the_alias_champion_is_put_back_where_nothing_is_tried(dropped):
+    first, version = dropped
+    call(first.registry, "champion", version)
     assert "put back" in look().skip_message
     assert first.registry.aliased("champion") == [first.model_version]
 

@@ -1,26 +1,32 @@
 import itertools
+import json
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from embedding_assets.errors import ModelChangedError, NotFoundError, RegistryError
+from embedding_assets.experiments.plan import Decision, Experiment, plan_of
 from embedding_assets.forget.accounts import forget_account
 from embedding_assets.forget.documents import forget_document
 from embedding_assets.quality.gates import Gate
 from embedding_assets.registry import Registry
+from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES, GATES_TABLE, Judgement
 from embedding_assets.release.promote import (
     GateError,
     evaluate_challenger,
     promote,
     remove_left,
+    require_open,
     roll_back,
 )
-from embedding_assets.release.stage import stage, take_seat
+from embedding_assets.release.stage import catch_up, stage, take_seat
 from embedding_assets.release.status import release_status, release_text
+from embedding_assets.release.work import PARTS
 from embedding_assets.search.documents import DocumentSearch
 from embedding_assets_tests.release.two_models import TOPICS, read_documents, write_documents
 
@@ -79,7 +85,7 @@ def test_a_promoted_model_serves_and_the_one_before_comes_back_at_once(place, st
     assert again.registry.aliased("challenger") == [second.model_version]
     with pytest.raises(NotFoundError, match="No model served before"):
         roll_back(again)
-    with pytest.raises(GateError, match="never judged"):
+    with pytest.raises(GateError, match="another model has begun to serve since"):
         promote(again)
 
 
@@ -96,6 +102,35 @@ def test_the_warehouse_shows_the_tables_of_the_model_that_serves(place, staged):
     assert [footer.digest for footer in serving.warehouse.footers("similar_accounts")] == [
         footer.digest for footer in second.tables.footers("similar_accounts")
     ]
+
+
+@pytest.mark.parametrize("change", [promote, roll_back])
+def test_the_next_run_lets_the_warehouse_follow_where_who_promoted_was_killed(
+    place, staged, monkeypatch, change
+):
+    first, second = staged
+    opened_gates(first)
+    serving = first
+    if change is roll_back:
+        promote(first)
+        serving = place.open(release=LENIENT)
+    with monkeypatch.context() as patch:
+        patch.setattr("embedding_assets.release.promote._follow", lambda *of_both: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            change(serving)
+    after = place.open(release=LENIENT)
+    assert after.seat != serving.seat
+    with after.following():
+        pass
+    assert {*after.warehouse.read("doc_vectors")["fingerprint"].to_pylist()} == {after.fingerprint}
+
+
+def test_a_run_that_replaced_nothing_publishes_when_another_model_began_to_serve(place, staged):
+    first, second = staged
+    with first.following(), first.seats_file.locked():
+        first.seats_file.write(first.seats.promoted())
+    shown = first.warehouse.read("doc_vectors")["fingerprint"].to_pylist()
+    assert {*shown} == {second.fingerprint}
 
 
 def test_without_a_judgement_nothing_is_promoted(staged):
@@ -133,9 +168,75 @@ def test_results_of_other_models_limits_or_data_are_stale(place, staged):
     keep(staged[0], found)
     with pytest.raises(GateError, match="judged by has changed .limits"):
         promote(place.open())
-    keep(staged[0], replace(found, basis={**found.basis, "rows": {"doc_vectors": 1}}))
-    with pytest.raises(GateError, match="rows then"):
-        promote(staged[0])
+
+
+def add_documents(place, workspace, texts):
+    """They are embedded by the model of the workspace."""
+    write_documents(place, texts)
+    read_documents(workspace)
+    for _ in PARTS[0].make(workspace):
+        pass
+
+
+TEA = {f"tea{n}": f"Steep the leaves for {n + 2} minutes and pour the tea." for n in range(4)}
+
+
+def test_results_of_a_store_that_has_grown_since_are_stale(place, staged):
+    first, second = staged
+    opened_gates(first)
+    before = second.rows("doc_vectors")
+    add_documents(place, first, TEA)
+    assert second.rows("doc_vectors") == before
+    with pytest.raises(GateError, match="doc_vectors had 4 rows then and has 8 now"):
+        promote(first)
+
+
+def test_results_on_other_labelled_queries_are_stale(place, staged):
+    folder = place.folder / "labelled"
+    folder.mkdir()
+    lines = [{"_id": name, "title": name, "text": text} for name, text in TOPICS.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "onions in butter"}')
+    judged = "query-id\tcorpus-id\tscore\nq\t{}\t1\n"
+    (folder / "qrels.tsv").write_text(judged.format("soup"))
+    opened = place.open(release=LENIENT, search={"evaluation": str(folder)})
+    opened_gates(opened)
+    require_open(opened, opened.at(staged[1].seat))
+    (folder / "qrels.tsv").write_text(judged.format("cake"))
+    with pytest.raises(GateError, match="has changed .queries"):
+        promote(opened)
+
+
+def test_what_is_stored_while_a_model_is_promoted_does_not_keep_it_back(place, staged, monkeypatch):
+    first, second = staged
+    opened_gates(first)
+
+    def beside_a_backfill(champion, challenger):
+        catch_up(champion, challenger)
+        add_documents(place, champion, dict([*TEA.items()][:1]))
+
+    monkeypatch.setattr("embedding_assets.release.promote.catch_up", beside_a_backfill)
+    assert promote(first).champion == second.seat
+
+
+def test_documents_that_were_deleted_are_gone_from_every_model(place, staged):
+    first, second = staged
+    opened_gates(first)
+    promote(first)
+    (place.folder / "documents" / "soup.json").unlink()
+    read_documents(place.open(release=LENIENT))
+    for each in staged:
+        assert "soup.json" not in each.table("doc_vectors").keys()
+
+
+def test_vectors_of_documents_that_are_gone_need_not_be_there(staged):
+    first, second = staged
+    first.table("documents").remove("soup.json")
+    second.table("doc_vectors").remove("soup.json")
+    completeness, *_ = evaluate_challenger(first).gates
+    assert completeness.verdict == "passed"
+    second.table("doc_vectors").remove("cake.json")
+    assert evaluate_challenger(first).gates[0].verdict == "failed"
 
 
 def test_what_came_since_is_there_after_the_promotion(place, staged):
@@ -151,9 +252,7 @@ def test_what_came_since_is_there_after_the_promotion(place, staged):
 def test_vectors_that_are_broken_close_the_gate_though_it_was_open(staged, monkeypatch):
     opened_gates(staged[0])
     closed = Gate("norms", "failed", "3 with NaN")
-    monkeypatch.setattr(
-        "embedding_assets.release.promote.structural", lambda champion, challenger: [closed]
-    )
+    monkeypatch.setattr("embedding_assets.release.promote.structural", lambda *of_both: [closed])
     with pytest.raises(GateError, match="3 with NaN"):
         promote(staged[0])
     assert staged[0].seats.champion.folder == ""
@@ -183,11 +282,45 @@ def test_without_the_registry_nothing_is_promoted_but_the_way_back_is_open(
 
 def test_an_experiment_that_was_asked_for_has_to_be_decided(staged):
     first, _ = staged
-    take_seat(first, None, experiment="models-1")
+    with first.seats_file.locked():
+        tried = replace(first.seats.challenger, experiment="models-1")
+        first.seats_file.write(first.seats.with_challenger(tried))
     found = evaluate_challenger(first)
     gate = {each.name: each for each in found.gates}["experiment"]
     assert gate.verdict == "missing"
     assert gate in found.closed
+
+
+def decided(settings, started, endpoint="search"):
+    variants = [{"name": each, "weight": 1, "setting": each} for each in settings]
+    metrics = [{"name": "click", "kind": "rate"}]
+    plan = {"id": "models-1", "endpoint": endpoint, "variants": variants, "metrics": metrics}
+    decision = Decision("winner", settings[1], (), "statistics", started)
+    return Experiment(plan_of(plan), "decided", 1.0, started, started, decision=decision)
+
+
+MODELS = ("champion", "challenger")
+
+
+@pytest.mark.parametrize(
+    ("settings", "hours", "verdict"),
+    [(MODELS, 1, "passed"), (MODELS, -1, "missing"), (("keyword", "hybrid"), 1, "missing")],
+    ids=["the two models", "before the challenger was complete", "something else"],
+)
+def test_only_an_experiment_on_the_two_models_as_they_stand_counts(
+    staged, settings, hours, verdict
+):
+    first, second = staged
+    ready = datetime.fromisoformat(first.seats.challenger.staged)
+    found = decided(settings, ready + timedelta(hours=hours))
+    first.__dict__["experiments"] = SimpleNamespace(find=lambda id: found)
+    with first.seats_file.locked():
+        tried = replace(first.seats.challenger, experiment="models-1")
+        first.seats_file.write(first.seats.with_challenger(tried))
+    stage(first, second)
+    gates = {each.name: each for each in evaluate_challenger(first).gates}
+    del first.__dict__["experiments"]
+    assert gates["experiment"].verdict == verdict
 
 
 def test_what_is_forgotten_is_forgotten_by_every_model(staged):
@@ -227,6 +360,34 @@ def test_a_model_that_left_long_ago_is_removed_and_cannot_be_gone_back_to(place,
     assert second.tables.footers("similar_accounts")
     with pytest.raises(NotFoundError):
         roll_back(at_once)
+
+
+def test_where_no_other_model_was_tried_none_is_removed_and_nothing_written(place):
+    opened = place.open()
+    assert remove_left(opened) == ()
+    assert opened.seats_file.state() is None
+
+
+def test_nothing_is_written_where_nobody_left(staged):
+    before = staged[0].seats_file.state()
+    assert remove_left(staged[0]) == ()
+    assert staged[0].seats_file.state() == before
+
+
+def test_a_model_that_the_registry_may_still_call_challenger_is_kept(staged):
+    first, second = staged
+    with first.seats_file.locked():
+        first.seats_file.write(first.seats.with_challenger(None))
+    assert remove_left(first) == ()
+    align_aliases(first)
+    assert remove_left(first) == (second.seat,)
+
+
+def test_where_models_take_turns_none_is_made_the_live_one_in_place(place, staged):
+    other = place.open(model={"name": "another", "threads": 1})
+    with pytest.raises(ModelChangedError, match="models take turns"):
+        other.switch_model()
+    assert other.live_model()["fingerprint"] == staged[0].fingerprint
 
 
 def test_after_a_promotion_the_settings_may_stay_as_they_are_or_name_the_new_model(place, staged):

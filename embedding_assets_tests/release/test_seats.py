@@ -59,6 +59,30 @@ def test_going_back_while_another_one_is_tried_retires_who_leaves():
     assert seats_of(back.retired) == [SECOND]
 
 
+def test_going_back_to_the_model_that_is_tried_tries_the_one_that_leaves():
+    back = trying().promoted().with_challenger(Challenger(FIRST)).rolled_back()
+    assert (back.champion, back.retired) == (FIRST, ())
+    assert back.challenger is not None and back.challenger.seat == SECOND
+
+
+def test_who_serves_is_not_among_those_to_go_back_to():
+    seats = trying().promoted().with_challenger(Challenger(FIRST)).promoted()
+    assert (seats.champion, seats_of(seats.earlier)) == (FIRST, [SECOND])
+
+
+def test_a_challenger_remembers_when_it_was_complete_first():
+    once = Challenger(SECOND).complete()
+    again = once.complete()
+    assert once.first == once.staged == again.first
+    assert again.staged > once.staged
+
+
+def test_every_change_of_the_seats_is_one_that_the_registry_does_not_know_yet():
+    assert Seats(FIRST, "mini").aliased
+    changed = [trying(), trying().promoted(), trying().promoted().rolled_back()]
+    assert not any(seats.aliased for seats in changed)
+
+
 def test_another_challenger_retires_the_one_before_it_and_the_same_one_does_not():
     assert seats_of(trying().with_challenger(Challenger(THIRD)).retired) == [SECOND]
     assert trying().with_challenger(Challenger(SECOND, staged="now")).retired == ()

@@ -1,7 +1,9 @@
 """The service while models take turns: real requests over real indexes of two models."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from starlette.testclient import TestClient
@@ -114,6 +116,19 @@ def test_an_experiment_lets_each_user_search_by_one_of_two_models(staged, client
         assert answer["experiment"]["id"] == "models-1"
         found.setdefault(answer["experiment"]["variant"], set()).add(answer["index_version"])
     assert found == {"now": {first}, "new": {second}}
+
+
+def test_the_challenger_is_ready_before_the_first_request_of_an_experiment(staged, client):
+    """There are no apps here, which holds nothing up."""
+    service, second = client.app.state.service, staged[1]
+    _until(lambda: service.encoder_of(second.fingerprint)._is_warm)
+    assert service.challenger()._index._served is not None
+
+
+def test_nobody_but_the_encoders_of_the_service_keeps_a_model_in_memory(staged, client):
+    opened = weakref.ref(client.app.state.service._open_encoder(staged[1].fingerprint))
+    gc.collect()
+    assert opened() is None
 
 
 def test_a_challenger_that_is_gone_is_charged_and_the_champion_answers(staged, client):

@@ -2,11 +2,23 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from embedding_assets.errors import InputError, ModelChangedError, NotFoundError, StoreLockedError
-from embedding_assets.release.stage import drop_challenger, stage, take_seat
+from embedding_assets.cli.models import app as cli
+from embedding_assets.errors import (
+    InputError,
+    ModelChangedError,
+    NotFoundError,
+    RegistryError,
+    StoreLockedError,
+)
+from embedding_assets.experiments.controller import ABTestController
+from embedding_assets.experiments.plan import UnknownExperimentError, plan_of
+from embedding_assets.registry import Registry, TrainedModel
+from embedding_assets.release.promote import roll_back
+from embedding_assets.release.stage import catch_up, drop_challenger, stage, take_seat
 from embedding_assets.release.work import Done, Price, prices
-from embedding_assets.workspace import MODEL_ASSETS
+from embedding_assets.workspace import MODEL_ASSETS, Workspace
 from embedding_assets_tests.release.two_models import TOPICS, read_documents, write_documents
 
 PARQUET = [name for name in MODEL_ASSETS if not name.startswith(("similar", "doc_c"))]
@@ -90,6 +102,144 @@ def test_one_challenger_is_computed_at_a_time(place):
     tried = take_seat(opened, str(place.second))
     with opened.seats_file.working(), pytest.raises(StoreLockedError):
         stage(opened, tried)
+
+
+def called(monkeypatch, fingerprint, then=lambda: None):
+    """Whichever model is asked for has that fingerprint; something happens while it is measured."""
+
+    def of(self, model, precision):
+        then()
+        return fingerprint
+
+    monkeypatch.setattr(Workspace, "fingerprint_of", of)
+
+
+def promoted(opened):
+    with opened.seats_file.locked():
+        opened.seats_file.write(opened.seats.promoted())
+
+
+def test_a_promotion_while_a_model_is_fetched_stays(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    called(monkeypatch, "another", lambda: promoted(opened))
+    take_seat(opened, str(place.first))
+    assert opened.seats.champion == tried.seat
+    assert opened.seats.challenger.seat.fingerprint == "another"
+    assert [left.seat.model for left in opened.seats.earlier] == [str(place.first)]
+
+
+def test_a_rollback_while_a_model_is_fetched_stays(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    promoted(opened)
+    called(monkeypatch, "another", lambda: roll_back(place.open()))
+    take_seat(place.open(), "another")
+    assert place.open().fingerprint == opened.fingerprint
+
+
+def test_a_model_that_begins_to_serve_while_it_is_fetched_is_not_tried(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    called(monkeypatch, tried.fingerprint, lambda: promoted(opened))
+    with pytest.raises(InputError, match="serves already"):
+        take_seat(opened, str(place.second))
+    assert opened.seats.champion == tried.seat
+
+
+def test_nobody_takes_the_place_of_a_model_that_is_computed(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    called(monkeypatch, "another")
+    with opened.seats_file.working():
+        with pytest.raises(StoreLockedError):
+            take_seat(opened, "another")
+        with pytest.raises(StoreLockedError):
+            drop_challenger(opened)
+    assert opened.seats.challenger.seat == tried.seat
+
+
+def test_a_model_that_is_no_longer_the_challenger_is_not_called_staged(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    with monkeypatch.context() as patch:
+        called(patch, "another")
+        other = take_seat(opened, "another").seat
+    with pytest.raises(NotFoundError, match="no longer the challenger: another is"):
+        stage(opened, tried)
+    with pytest.raises(NotFoundError, match="no longer the challenger"):
+        catch_up(opened, tried)
+    assert opened.seats.challenger.seat == other
+
+
+def test_asking_for_the_price_changes_nothing(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    before = opened.seats_file.path.read_bytes()
+    monkeypatch.setattr("embedding_assets.cli.models.workspace", lambda: opened)
+    called(monkeypatch, "another")
+    told = CliRunner().invoke(cli, ["stage", str(place.second), "--price"])
+    assert told.exit_code == 0 and "in all about" in told.output
+    assert opened.seats_file.path.read_bytes() == before
+    assert not (opened.data_dir / "spaces" / "another").exists()
+
+
+def experiment_on(opened, endpoint="search", settings=("champion", "challenger")):
+    controller = ABTestController(f"sqlite:///{opened.data_dir / 'service.db'}")
+    variants = [
+        {"name": f"v{n}", "weight": 1, "setting": setting} for n, setting in enumerate(settings)
+    ]
+    metrics = [{"name": "click", "kind": "rate"}]
+    plan = {"id": "models-1", "endpoint": endpoint, "variants": variants, "metrics": metrics}
+    controller.create(plan_of(plan))
+
+
+def test_an_experiment_that_there_is_not_is_refused_before_anything_is_computed(place):
+    opened = place.open()
+    experiment_on(opened)
+    with pytest.raises(UnknownExperimentError):
+        take_seat(opened, str(place.second), experiment="models-2")
+    assert opened.seats.challenger is None
+    take_seat(opened, str(place.second), experiment="models-1")
+    assert opened.seats.challenger.experiment == "models-1"
+
+
+@pytest.mark.parametrize(
+    "more", [{"endpoint": "find-similar"}, {"settings": ("hybrid", "keyword")}]
+)
+def test_an_experiment_on_something_else_is_refused(place, more):
+    opened = place.open()
+    experiment_on(opened, **more)
+    with pytest.raises(InputError, match="does not compare the two models"):
+        take_seat(opened, str(place.second), experiment="models-1")
+
+
+def test_another_challenger_takes_the_alias_from_the_one_before(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    called(monkeypatch, "another")
+    take_seat(opened, "another")
+    assert opened.registry.aliased("challenger") == []
+    assert opened.seats.aliased
+
+
+def test_a_version_that_is_the_challenger_already_is_known_as_its_wish(place, monkeypatch):
+    opened, tried, _ = staged(place)
+    theirs = opened.registry.ensure_trained(
+        TrainedModel("theirs", "t1", {}, {}, {"model/modules.json": b"[]"})
+    )
+    opened.registry.client.set_registered_model_alias("theirs", "challenger", theirs.version)
+    called(monkeypatch, tried.fingerprint)
+    assert take_seat(opened, theirs.source).seat == tried.seat
+    assert opened.seats.challenger.is_for(theirs.source, "")
+    assert opened.registry.aliased("challenger") == [tried.model_version]
+
+
+def test_a_challenger_is_dropped_though_the_registry_is_away(place, monkeypatch):
+    opened, tried, done = staged(place)
+
+    def away(self, *args):
+        raise RegistryError("The model registry is gone.", "Start it.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "give_alias", away)
+        with pytest.raises(RegistryError):
+            drop_challenger(opened)
+    assert opened.seats.challenger is None and not opened.seats.aliased
+    assert opened.registry.aliased("challenger") == [done.version]
 
 
 def test_the_model_that_serves_cannot_be_tried_nor_none(place):
