@@ -24,6 +24,7 @@ from embedding_assets.alerts.standing import Standing
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.runs import end_killed_runs
 from embedding_assets.overdue import due_now, sample
+from embedding_assets.settings import load_settings
 from embedding_assets.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -79,11 +80,11 @@ def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource
 def runs_killed(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Marks runs as failed that were killed together with the code server, which nothing else
     tells: then `run_failed` tells of them, and they begin again."""
-    killed = end_killed_runs(context.instance)
+    killed = end_killed_runs(context.instance, load_settings().data_dir.expanduser())
     for run in killed:
         context.log.error(f"Run {run.run_id} of {run.job_name} was killed.")
     names = ", ".join(run.run_id for run in killed)
-    return dg.SkipReason(f"Killed: {names}" if killed else "Every started run has its process.")
+    return dg.SkipReason(f"Killed: {names}" if killed else "No run was killed.")
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
