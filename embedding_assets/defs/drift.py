@@ -68,11 +68,11 @@ def model_performance(context: dg.AssetExecutionContext, workspace: WorkspaceRes
 def model_performance_not_worse(
     model_performance: ParquetTable, workspace: WorkspaceResource
 ) -> dg.AssetCheckResult:
-    """No live model does worse on its last day than before, or than it said, beyond what chance
-    explains over all looks; each that does is told of, with what to do."""
+    """No live model does worse on the last complete day than before, or than it said, beyond what
+    chance explains over all looks; each that does is told of, with what to do."""
     opened = workspace.open()
     rows = newest_days(model_performance.read().to_pylist())
-    worse = [row for row in rows if row["verdict"] == "worse"]
+    worse = [row for row in rows if row["current"] and row["verdict"] == "worse"]
     for row in worse:
         opened.alert(performance_alert(row))
     return dg.AssetCheckResult(
