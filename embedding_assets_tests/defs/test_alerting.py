@@ -103,6 +103,12 @@ def test_of_a_run_that_is_tried_again_people_are_warned(hook, instance):
     assert alert["severity"] == "warning" and "tried again by itself" in alert["text"]
 
 
+def test_the_last_failure_is_told_after_those_that_were_tried_again(hook, instance):
+    alerting.run_failed(failed_run(instance, {"dagster/will_retry": "true"}))
+    alerting.run_failed(failed_run(instance))
+    assert [alert["severity"] for alert in hook.received] == ["warning", "error"]
+
+
 def test_runs_of_one_job_that_fail_again_and_again_are_told_once(hook, instance):
     for _ in range(4):
         alerting.run_failed(failed_run(instance))
