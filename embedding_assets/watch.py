@@ -23,7 +23,14 @@ from embedding_assets.quality.drift_sources import (
     matrix,
 )
 from embedding_assets.quality.drift_table import Look, Proposals, Span, drift_slice, taken
-from embedding_assets.search.query_log import QUERIES, query_keys, read_queries, vectors_in
+from embedding_assets.search.query_log import (
+    QUERIES,
+    query_keys,
+    read_queries,
+    search_counts,
+    unit_of,
+    vectors_in,
+)
 from embedding_assets.storage.slices import Footer, Slice, digest_of, table_slice
 
 if TYPE_CHECKING:
@@ -122,7 +129,7 @@ class Watch:
         sides = [table.footers(query_keys(table, *side)) for side in self.span.sides]
         digest = digest_of("queries", [*map(_digests, sides)])
         compared = partial(self._asked, digest, fingerprint)
-        proposals = Proposals(_EXPERIMENT, _materialize("document_index"))
+        proposals = Proposals(_EXPERIMENT)  # queries of another model cannot be made anew
         vectors = Look(
             "queries",
             "vectors",
@@ -141,18 +148,18 @@ class Watch:
         return [vectors, *scores]
 
     def _asked(self, digest: str, fingerprint: str) -> Compared:
-        """Each distinct query of a day is a unit."""
+        """Each distinct query is a unit, on however many days it was asked."""
         samples, foreign = [], []
-        columns = ("key", "text", "fingerprint", "vector")
+        columns, where = ("key", "text", "vector"), {"fingerprint": fingerprint}
+        table, most = self._workspace.table(QUERIES), self._settings.most_units
         for side in self.span.sides:
-            table, most = self._workspace.table(QUERIES), self._settings.most_units
-            rows = read_queries(table, *side, most, columns=columns)
-            rows = rows.filter(pc.is_valid(rows["vector"]))
-            own = rows.filter(pc.equal(rows["fingerprint"], fingerprint))
+            own = read_queries(table, *side, most, columns=columns, where=where, with_vector=True)
             _, vectors = vectors_in(own)
             texts = [text or "" for text in own["text"].to_pylist()]
-            samples.append(Sample([str(key) for key in own["key"].to_pylist()], vectors, texts))
-            foreign.append(len(rows) - len(own))
+            samples.append(Sample([*map(unit_of, own["key"].to_pylist())], vectors, texts))
+            counts = search_counts(table, *side)
+            others = (c for c in counts if c.fingerprint != fingerprint and c.mode != "keyword")
+            foreign.append(sum(each.searches for each in others))
         return Compared(digest, lambda: (samples[0], samples[1]), (foreign[0], foreign[1]))
 
     def _top_scores(self, fingerprint: str, mode: str, permutations: int) -> ScoreDrift:

@@ -177,7 +177,33 @@ def test_queries_and_their_scores_drift(workspace):
 def test_queries_of_another_model_are_not_compared(workspace):
     ask(workspace, EARLY, vectors(60, 0), fingerprint="other")
     ask(workspace, LATE, vectors(60, 3))
-    assert rows(workspace, "queries")["vectors"]["reason"].startswith("another model")
+    found = rows(workspace, "queries")["vectors"]
+    assert found["reason"].startswith("another model")
+    assert "60 before and 0 now" in found["reason"]
+    assert found["proposal"] is None  # nobody asks them anew
+
+
+def test_queries_that_come_again_are_no_evidence(workspace):
+    """The same few queries each day: as many units as queries, each on both sides."""
+    found = vectors(30, 0)
+    for day in range(20):
+        ask(workspace, EARLY + timedelta(days=day), found)
+    for day in range(7):
+        ask(workspace, LAST - timedelta(days=day), found)
+    both = rows(workspace, "queries")
+    for measure in ("vectors", "top score, hybrid"):
+        assert (both[measure]["reference"], both[measure]["window"]) == (30, 30)
+        assert both[measure]["p_value"] == 1.0
+
+
+def test_queries_by_vector_are_not_crowded_out_by_words_alone(workspace):
+    log = QueryLog(workspace.table(QUERIES), clock=lambda: 1_774_958_400.0, most_per_day=5_000)
+    for number in range(4_000):
+        log.note(Asked("keyword", 3, 0.5, "m v1", "one", "i", None, f"query {number}"))
+    log.flush()
+    ask(workspace, EARLY, vectors(60, 0))
+    ask(workspace, LAST, vectors(60, 3))
+    assert rows(workspace, "queries")["vectors"]["window"] == 60
 
 
 def store_apps(workspace, found, digest):

@@ -57,6 +57,15 @@ def test_a_run_without_data_says_so_and_warns_of_nothing(inside, instance, alert
     assert alerts == []
 
 
+def test_searches_of_long_ago_go_though_none_are_kept_any_more(inside, instance, monkeypatch):
+    monkeypatch.setenv("EMBEDDING_ASSETS_DRIFT__QUERY_LOG", "false")
+    workspace = configured_workspace()
+    ask(workspace, 200, topic=0)
+    assert workspace.table(QUERIES).keys()
+    assert JOB.execute_in_process(instance=instance).success
+    assert workspace.table(QUERIES).keys() == []
+
+
 def test_drift_warns_tells_and_proposes_once_more_with_a_picture(inside, instance, alerts):
     workspace = configured_workspace()
     workspace.switch_model()
