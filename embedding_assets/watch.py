@@ -57,6 +57,7 @@ class Watch:
     def slices(self) -> Iterator[Slice]:
         """The rows of each domain (DRIFT_SCHEMA): of this window, and of those before it."""
         table = self._workspace.table("embedding_drift")
+        self._keep_sightings()
         for domain in DOMAINS:
             yield drift_slice(table, self.looks(domain), self.span, self._settings.level)
 
@@ -83,7 +84,8 @@ class Watch:
         compared = compare_accounts(table, fingerprint, self.span, self._settings.most_units)
         days = f"{self.span.reference_start}...{self.span.window_end}"
         again = _materialize("account_embeddings", f"--partition-range {days} ")
-        return [_vectors("accounts", compared, fingerprint, Proposals(_NEW_MODEL, again))]
+        proposals = Proposals(_NEW_MODEL, again)
+        return [self._vectors("accounts", compared, fingerprint, proposals)]
 
     def _documents(self) -> list[Look]:
         fingerprint = self._workspace.known_fingerprint
@@ -95,7 +97,7 @@ class Watch:
         table = self._workspace.table("doc_vectors")
         compared = compare_documents(days, table, fingerprint, self.span, most)
         proposals = Proposals(_NEW_MODEL, "embedding-assets documents sync")
-        look = _vectors("documents", compared, fingerprint, proposals)
+        look = self._vectors("documents", compared, fingerprint, proposals)
         return [look, *self._categories({name: day for name, (day, _) in days.items()})]
 
     def _categories(self, days: Mapping[str, date]) -> list[Look]:
@@ -134,7 +136,7 @@ class Watch:
             "queries",
             "vectors",
             digest,
-            lambda count: compared().drift(count),
+            lambda count: compared().drift(self._settings.level, count),
             fingerprint,
             proposals,
         )
@@ -187,26 +189,36 @@ class Watch:
 
         def take(permutations: int) -> Drift:
             rows = self._workspace.table("app_vectors").read(version)
-            days = self._sightings(version, footer, rows)
+            found = self._sightings(version, rows)
             ids, vectors = rows["app_id"].to_pylist(), matrix(rows["vector"])
+            days = dict(zip(ids, found["first_seen"].to_pylist(), strict=True))
             samples = [_apps_on(ids, vectors, days, side) for side in self.span.open_sides]
-            return Compared(footer.digest, lambda: (samples[0], samples[1])).drift(permutations)
+            compared = Compared(footer.digest, lambda: (samples[0], samples[1]))
+            return compared.drift(self._settings.level, permutations)
 
         proposals = Proposals(again)
         return Look("apps", f"vectors, {version}", footer.digest, take, version, proposals)
 
-    def _sightings(self, version: str, footer: Footer, rows: pa.Table) -> dict[str, date]:
-        """The day on which the vector of each app was first seen; kept with what is new."""
+    def _sightings(self, version: str, rows: pa.Table) -> pa.Table:
+        """The day on which the vector of each app was first seen (SIGHTING_SCHEMA)."""
         table = self._workspace.table(SIGHTINGS)
         before = table.read(version) if table.footer(version) else None
-        ids, vectors = rows["app_id"].to_pylist(), matrix(rows["vector"])
-        found = sighted(before, ids, vectors, self._today)
-        table.write(table_slice(found, footer.digest, version))
-        return dict(zip(ids, found["first_seen"].to_pylist(), strict=True))
+        return sighted(before, rows["app_id"].to_pylist(), matrix(rows["vector"]), self._today)
 
+    def _keep_sightings(self) -> None:
+        """From now on the apps that are there are known."""
+        table, vectors = self._workspace.table(SIGHTINGS), self._workspace.table("app_vectors")
+        for version, footer in vectors.footers(self._workspace.catalogue.versions).items():
+            kept = table.footer(version)
+            if kept is None or kept.digest != footer.digest:
+                found = self._sightings(version, vectors.read(version))
+                table.write(table_slice(found, footer.digest, version))
 
-def _vectors(domain: str, compared: Compared, fingerprint: str, proposals: Proposals) -> Look:
-    return Look(domain, "vectors", compared.digest, compared.drift, fingerprint, proposals)
+    def _vectors(
+        self, domain: str, compared: Compared, fingerprint: str, proposals: Proposals
+    ) -> Look:
+        take = partial(compared.drift, self._settings.level)
+        return Look(domain, "vectors", compared.digest, take, fingerprint, proposals)
 
 
 def _nothing(domain: str, reason: str = "") -> Look:
