@@ -83,6 +83,7 @@ class Library:
         self._workspace = workspace
         self._settings = workspace.settings.documents
         self.folder = Path(self._settings.source).expanduser()
+        self._looked: DocumentInventory | None = None
 
     def table(self, asset: str) -> ParquetTable:
         """The Parquet files of an asset."""
@@ -130,6 +131,11 @@ class Library:
             self._settings.settle_seconds,
             without=self.snapshots.tombstones.ids(),
         )
+
+    def look(self) -> DocumentInventory:
+        """The same for who looks again and again: files that have changed are read once."""
+        self._looked = self.inventory(self._looked)
+        return self._looked
 
     def signature(self) -> str:
         """Changes whenever a file appears, changes or goes, the labels' too; no file is read for

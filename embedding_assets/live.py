@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -43,18 +44,22 @@ _MODULE = "-m embedding_assets.definitions"
 class Live:
     """The models that are live in a workspace."""
 
-    def __init__(self, workspace: "Workspace", now: datetime | None = None) -> None:
-        """now: another time than this moment."""
+    def __init__(
+        self, workspace: "Workspace", last: date | None = None, now: datetime | None = None
+    ) -> None:
+        """last: the last day that is judged, yesterday (UTC) unless it is given, as a day that is
+        not over would be taken for a whole one. now: another time than this moment."""
         self._workspace = workspace
         self._settings = workspace.settings.drift
         self._now = now or datetime.now(UTC)
+        self._last = last or self._now.date() - timedelta(days=1)
         settings = self._settings
         self._looks = Looks(settings.level, settings.days, settings.reference_days)
 
     @property
     def _first(self) -> date:
         days = self._settings.days + self._settings.reference_days
-        return self._now.date() - timedelta(days=days)
+        return self._last - timedelta(days=days)
 
     def prediction_slices(self) -> Iterator[Slice]:
         """What new models of performance expect, kept for later."""
@@ -75,21 +80,33 @@ class Live:
 
     def _searches(self) -> list[dict[str, Any]]:
         table = self._workspace.table(QUERIES)
-        found = search_counts(table, self._first, self._now.date()) if table.folder.exists() else []
+        found = search_counts(table, self._first, self._last) if table.folder.exists() else []
         days: dict[str, dict[date, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        serving = {each.model for each in found if each.fingerprint in self._serving}
         for each in found:
             total = days[each.model][each.day]
             total[0] += each.searches
             total[1] += each.empty
         if not days:
-            return [nothing("search", EMPTY, "no searches are kept", self._now.date())]
+            return [nothing("search", EMPTY, "no searches are kept", self._last)]
         return [
             row
             for model, counts in days.items()
             for row in judged(
-                Series("search", EMPTY, model, _counted(counts), "up", _BACK), self._looks
+                Series(
+                    "search", EMPTY, model, _counted(counts), "up", _BACK,
+                    self._last if model in serving else None,
+                ),
+                self._looks,
             )
-        ]
+        ]  # fmt: skip
+
+    @cached_property
+    def _serving(self) -> set[str]:
+        """The fingerprints of the models that answer searches."""
+        challenger, live = self._workspace.seats.challenger, self._workspace.live_model()
+        tried = {challenger.seat.fingerprint} if challenger else set()
+        return tried | ({live["fingerprint"]} if live else set())
 
     def _clicks(self) -> list[dict[str, Any]]:
         """Of experiments, whose outcomes are the only clicks that the service is told of."""
@@ -104,22 +121,26 @@ class Live:
         except DatabaseAbsentError:
             found = []
         except DatabaseUnavailableError as error:
-            return [nothing("search", CLICKS, error.problem, self._now.date())]
+            return [nothing("search", CLICKS, error.problem, self._last)]
         series: dict[tuple[str, ...], dict[date, list[int]]] = defaultdict(dict)
+        last: dict[str, date | None] = {}
         for each in found:
+            if each.day > self._last:
+                continue
+            last[each.experiment] = each.last and min(each.last, self._last)
             domain = "apps" if each.endpoint == "find-similar" else "search"
             model = f"{each.setting or each.variant} ({each.experiment})"
             key = (domain, f"users with {each.metric}", model, each.direction, each.experiment)
             series[key][each.day] = [each.units, each.successes]
         if not series:
             reason = "no experiment has outcomes whose time is over"
-            return [nothing("search", CLICKS, reason, self._now.date())]
+            return [nothing("search", CLICKS, reason, self._last)]
         rows = []
         for (domain, measure, model, better, experiment), counts in series.items():
             proposal = f"embedding-assets experiment show {experiment}"
             worse = Series(
                 domain, measure, model, _counted(counts), "down" if better == "up" else "up",
-                proposal,
+                proposal, last[experiment],
             )  # fmt: skip
             rows += judged(worse, self._looks)
         return rows
@@ -132,12 +153,15 @@ class Live:
         rows = []
         for version in versions:
             for arrival in arrivals(table, version):
+                if arrival.at.date() > self._last:
+                    continue
                 row = arrival_row(arrival, self._settings.level)
+                row["current"] = row["day"] == self._last
                 if row["verdict"] == "worse":
                     row["proposal"] = _APPS.format(versions[0], versions[-1]) + _MODULE
                 rows.append(row)
         reason = "no outcomes have arrived since predictions are kept"
-        return rows or [nothing("apps", PREDICTED, reason, self._now.date())]
+        return rows or [nothing("apps", PREDICTED, reason, self._last)]
 
     @property
     def _tables(self) -> AppTables:

@@ -27,17 +27,18 @@ class Due:
 
 
 def due_now(workspace: Workspace) -> Iterator[Due]:
-    """Every partition that is missing, stale or blocked now; reads files that have changed.
+    """Every partition that is missing, stale or blocked now; a file that has changed is read once
+    in this process, however long no run takes it up.
 
     What the folders hold counts, so that a folder that is not there has nothing that is due.
     """
     if workspace.has_records:
-        for day in workspace.day_states(workspace.inventory()):
+        for day in workspace.day_states(workspace.look()):
             if day.is_due or day.state == "blocked":
                 yield Due(day.asset, str(day.day), day.state, day.why or day.state)
     library = workspace.library
     if library.folder.is_dir():
-        inventory = library.inventory()
+        inventory = library.look()
         for document in library.states(inventory):
             if document.is_due:
                 why = document.why or document.state

@@ -3,6 +3,7 @@
 The figures are taken from the data folder alone, so that they are there while Dagster is not.
 """
 
+import os
 import shutil
 import threading
 import time
@@ -17,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from embedding_assets.alerts.seen import read_checks, read_freshness
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.errors import NotFoundError
 from embedding_assets.overdue import due_now
 from embedding_assets.quality.drift_table import newest
 from embedding_assets.storage.slices import Footer
@@ -68,9 +69,6 @@ class PipelineCollector(Collector):
         yield _one("collected_timestamp_seconds", "When these figures were taken.", at)
         yield _one("collect_seconds", "How long it took (s).", took)
 
-    def _is_old(self, at: float, took: float) -> bool:
-        return self._now() >= at + max(self._seconds, 9 * took)
-
     def text(self) -> bytes:
         """All gauges in the text format of Prometheus."""
         registry = CollectorRegistry()
@@ -84,7 +82,7 @@ def _all(workspace: Workspace) -> Iterator[Metric]:
     for group in _GROUPS:
         try:
             yield from list(group(workspace))
-        except (EmbeddingAssetsError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - one damaged file leaves the other groups
             failed.append(group.__name__.strip("_"))
             _log.warning("metrics_failed", group=failed[-1], reason=str(error))
     gauge = _gauge("collect_failed", "Groups of figures that could not be taken.", "group")
@@ -97,7 +95,7 @@ def _all(workspace: Workspace) -> Iterator[Metric]:
 def _assets(workspace: Workspace) -> Iterator[Metric]:
     rows = _gauge("asset_rows", "Rows that are stored.", "asset")
     parts = _gauge("asset_partitions", "Partitions that are stored.", "asset")
-    changed = _gauge("asset_changed_timestamp_seconds", "When it last changed.", "asset")
+    changed = _gauge("asset_changed_timestamp_seconds", "When it was last written.", "asset")
     costs = {stat: _gauge(f"asset_{name}", text, "asset") for stat, (name, text) in _COSTS.items()}
     for asset, footers, at in _stored(workspace):
         rows.add_metric([asset], sum(footer.rows for footer in footers))
@@ -122,9 +120,17 @@ def _stored(workspace: Workspace) -> Iterator[tuple[str, list[Footer], float]]:
 
 
 def _newest(folder: Path) -> float:
+    """When the newest file was written: a write that failed changes the folder, too."""
     try:
-        # A file that is replaced changes its folder, too; one look instead of many thousand.
-        return folder.stat().st_mtime
+        with os.scandir(folder) as files:
+            return max((_changed(file) for file in files), default=0.0)
+    except FileNotFoundError:
+        return 0.0
+
+
+def _changed(file: "os.DirEntry[str]") -> float:
+    try:
+        return file.stat().st_mtime if file.name.endswith(".parquet") else 0.0
     except FileNotFoundError:
         return 0.0
 

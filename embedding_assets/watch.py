@@ -23,7 +23,14 @@ from embedding_assets.quality.drift_sources import (
     matrix,
 )
 from embedding_assets.quality.drift_table import Look, Proposals, Span, drift_slice, taken
-from embedding_assets.search.query_log import QUERIES, query_keys, read_queries, vectors_in
+from embedding_assets.search.query_log import (
+    QUERIES,
+    query_keys,
+    read_queries,
+    search_counts,
+    unit_of,
+    vectors_in,
+)
 from embedding_assets.storage.slices import Footer, Slice, digest_of, table_slice
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ class Watch:
     def slices(self) -> Iterator[Slice]:
         """The rows of each domain (DRIFT_SCHEMA): of this window, and of those before it."""
         table = self._workspace.table("embedding_drift")
+        self._keep_sightings()
         for domain in DOMAINS:
             yield drift_slice(table, self.looks(domain), self.span, self._settings.level)
 
@@ -76,7 +84,8 @@ class Watch:
         compared = compare_accounts(table, fingerprint, self.span, self._settings.most_units)
         days = f"{self.span.reference_start}...{self.span.window_end}"
         again = _materialize("account_embeddings", f"--partition-range {days} ")
-        return [_vectors("accounts", compared, fingerprint, Proposals(_NEW_MODEL, again))]
+        proposals = Proposals(_NEW_MODEL, again)
+        return [self._vectors("accounts", compared, fingerprint, proposals)]
 
     def _documents(self) -> list[Look]:
         fingerprint = self._workspace.known_fingerprint
@@ -88,7 +97,7 @@ class Watch:
         table = self._workspace.table("doc_vectors")
         compared = compare_documents(days, table, fingerprint, self.span, most)
         proposals = Proposals(_NEW_MODEL, "embedding-assets documents sync")
-        look = _vectors("documents", compared, fingerprint, proposals)
+        look = self._vectors("documents", compared, fingerprint, proposals)
         return [look, *self._categories({name: day for name, (day, _) in days.items()})]
 
     def _categories(self, days: Mapping[str, date]) -> list[Look]:
@@ -122,12 +131,12 @@ class Watch:
         sides = [table.footers(query_keys(table, *side)) for side in self.span.sides]
         digest = digest_of("queries", [*map(_digests, sides)])
         compared = partial(self._asked, digest, fingerprint)
-        proposals = Proposals(_EXPERIMENT, _materialize("document_index"))
+        proposals = Proposals(_EXPERIMENT)  # queries of another model cannot be made anew
         vectors = Look(
             "queries",
             "vectors",
             digest,
-            lambda count: compared().drift(count),
+            lambda count: compared().drift(self._settings.level, count),
             fingerprint,
             proposals,
         )
@@ -141,18 +150,18 @@ class Watch:
         return [vectors, *scores]
 
     def _asked(self, digest: str, fingerprint: str) -> Compared:
-        """Each distinct query of a day is a unit."""
+        """Each distinct query is a unit, on however many days it was asked."""
         samples, foreign = [], []
-        columns = ("key", "text", "fingerprint", "vector")
+        columns, where = ("key", "text", "vector"), {"fingerprint": fingerprint}
+        table, most = self._workspace.table(QUERIES), self._settings.most_units
         for side in self.span.sides:
-            table, most = self._workspace.table(QUERIES), self._settings.most_units
-            rows = read_queries(table, *side, most, columns=columns)
-            rows = rows.filter(pc.is_valid(rows["vector"]))
-            own = rows.filter(pc.equal(rows["fingerprint"], fingerprint))
+            own = read_queries(table, *side, most, columns=columns, where=where, with_vector=True)
             _, vectors = vectors_in(own)
             texts = [text or "" for text in own["text"].to_pylist()]
-            samples.append(Sample([str(key) for key in own["key"].to_pylist()], vectors, texts))
-            foreign.append(len(rows) - len(own))
+            samples.append(Sample([*map(unit_of, own["key"].to_pylist())], vectors, texts))
+            counts = search_counts(table, *side)
+            others = (c for c in counts if c.fingerprint != fingerprint and c.mode != "keyword")
+            foreign.append(sum(each.searches for each in others))
         return Compared(digest, lambda: (samples[0], samples[1]), (foreign[0], foreign[1]))
 
     def _top_scores(self, fingerprint: str, mode: str, permutations: int) -> ScoreDrift:
@@ -180,26 +189,36 @@ class Watch:
 
         def take(permutations: int) -> Drift:
             rows = self._workspace.table("app_vectors").read(version)
-            days = self._sightings(version, footer, rows)
+            found = self._sightings(version, rows)
             ids, vectors = rows["app_id"].to_pylist(), matrix(rows["vector"])
+            days = dict(zip(ids, found["first_seen"].to_pylist(), strict=True))
             samples = [_apps_on(ids, vectors, days, side) for side in self.span.open_sides]
-            return Compared(footer.digest, lambda: (samples[0], samples[1])).drift(permutations)
+            compared = Compared(footer.digest, lambda: (samples[0], samples[1]))
+            return compared.drift(self._settings.level, permutations)
 
         proposals = Proposals(again)
         return Look("apps", f"vectors, {version}", footer.digest, take, version, proposals)
 
-    def _sightings(self, version: str, footer: Footer, rows: pa.Table) -> dict[str, date]:
-        """The day on which the vector of each app was first seen; kept with what is new."""
+    def _sightings(self, version: str, rows: pa.Table) -> pa.Table:
+        """The day on which the vector of each app was first seen (SIGHTING_SCHEMA)."""
         table = self._workspace.table(SIGHTINGS)
         before = table.read(version) if table.footer(version) else None
-        ids, vectors = rows["app_id"].to_pylist(), matrix(rows["vector"])
-        found = sighted(before, ids, vectors, self._today)
-        table.write(table_slice(found, footer.digest, version))
-        return dict(zip(ids, found["first_seen"].to_pylist(), strict=True))
+        return sighted(before, rows["app_id"].to_pylist(), matrix(rows["vector"]), self._today)
 
+    def _keep_sightings(self) -> None:
+        """From now on the apps that are there are known."""
+        table, vectors = self._workspace.table(SIGHTINGS), self._workspace.table("app_vectors")
+        for version, footer in vectors.footers(self._workspace.catalogue.versions).items():
+            kept = table.footer(version)
+            if kept is None or kept.digest != footer.digest:
+                found = self._sightings(version, vectors.read(version))
+                table.write(table_slice(found, footer.digest, version))
 
-def _vectors(domain: str, compared: Compared, fingerprint: str, proposals: Proposals) -> Look:
-    return Look(domain, "vectors", compared.digest, compared.drift, fingerprint, proposals)
+    def _vectors(
+        self, domain: str, compared: Compared, fingerprint: str, proposals: Proposals
+    ) -> Look:
+        take = partial(compared.drift, self._settings.level)
+        return Look(domain, "vectors", compared.digest, take, fingerprint, proposals)
 
 
 def _nothing(domain: str, reason: str = "") -> Look:

@@ -166,6 +166,7 @@ class Workspace:
             settings.storage.query_memory_mb,
             self._accounts.ids,
         )
+        self._looked: Inventory | None = None
 
     def ensure(self) -> "Workspace":
         """Create the data folder or check its schema version.
@@ -358,6 +359,12 @@ class Workspace:
         """What the record files hold now; only changed files, and those of `retry`, are read."""
         memory = self.settings.storage.query_memory_mb
         return take_inventory(self.days.source, self.stored_inventory, memory, retry)
+
+    def look(self) -> Inventory:
+        """The same for who looks again and again: files that have changed are read once."""
+        memory, before = self.settings.storage.query_memory_mb, self._looked
+        self._looked = take_inventory(self.days.source, before or self.stored_inventory, memory)
+        return self._looked
 
     def blocked(self, inventory: Inventory, wanted: Iterable[date]) -> Blocked:
         """Which days a run could not make as they should be, because of an unreadable file."""

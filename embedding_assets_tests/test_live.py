@@ -1,12 +1,15 @@
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from embedding_assets.apps.predictions import Arrival
 from embedding_assets.experiments.controller import ABTestController
 from embedding_assets.experiments.outcomes import Outcome
 from embedding_assets.experiments.plan import ExperimentPlan, Metric, Variant
 from embedding_assets.live import Live
+from embedding_assets.quality.live import newest
 from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
 from embedding_assets.settings import Settings
 from embedding_assets.workspace import Workspace
@@ -34,12 +37,12 @@ def by_domain(rows):
 
 
 def test_measures_without_data_have_rows_that_say_so(workspace):
-    rows = Live(workspace, NOW).rows()
+    rows = Live(workspace, now=NOW).rows()
     assert [(row["domain"], row["verdict"]) for row in rows] == [
         ("search", "not judged"), ("search", "not judged"), ("apps", "not judged"),
     ]  # fmt: skip
     assert all(row["reason"] for row in rows)
-    assert Live(workspace, NOW).slice(rows).stats["not judged"] == 3
+    assert Live(workspace, now=NOW).slice(rows).stats["not judged"] == 3
 
 
 def test_searches_that_find_nothing_are_judged_by_model_and_day(workspace):
@@ -47,12 +50,62 @@ def test_searches_that_find_nothing_are_judged_by_model_and_day(workspace):
     for n in range(8):
         search_on(workspace, first + timedelta(days=n), 200, 4 if n < 7 else 60)
         search_on(workspace, first + timedelta(days=n), 50, 2, model="m v2")
-    rows = [row for row in Live(workspace, NOW).rows() if row["measure"] == "empty results"]
+    rows = [row for row in Live(workspace, now=NOW).rows() if row["measure"] == "empty results"]
     assert len(rows) == 16
     last = {row["model"]: row for row in rows if row["day"] == first + timedelta(days=7)}
     assert last["m v1"]["verdict"] == "worse"
     assert "rollback" in last["m v1"]["proposal"]
     assert last["m v2"]["verdict"] == "fine"
+
+
+def serve(workspace, fingerprint):
+    live = {"name": "m", "fingerprint": fingerprint, "dimension": 4, "precision": "fp32"}
+    path = workspace.data_dir / "models" / "live.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(live))
+
+
+def told(workspace, **options):
+    rows = newest(Live(workspace, **options).rows())
+    return {
+        (row["model"], row["day"], row["verdict"])
+        for row in rows
+        if row["current"] and row["measure"] == "empty results"
+    }
+
+
+def test_the_last_whole_day_is_judged_and_not_what_there_is_of_today(workspace):
+    serve(workspace, "f")
+    for n in range(8):
+        search_on(workspace, date(2026, 3, 23) + timedelta(days=n), 200, 4 if n < 7 else 60)
+    search_on(workspace, NOW.date(), 200, 4)
+    yesterday = NOW.date() - timedelta(days=1)
+    assert told(workspace, now=NOW) == {("m v1", yesterday, "worse")}
+    assert told(workspace, last=NOW.date()) == {("m v1", NOW.date(), "fine")}
+
+
+def test_of_a_model_that_serves_no_more_and_of_a_day_long_ago_nobody_is_told(workspace):
+    serve(workspace, "f")
+    for n in range(8):
+        search_on(workspace, date(2026, 3, 23) + timedelta(days=n), 200, 4 if n < 7 else 60)
+    tomorrow = NOW + timedelta(days=1)
+    assert told(workspace, now=tomorrow) == set()
+    serve(workspace, "another")
+    assert told(workspace, now=NOW) == set()
+
+
+def test_arrivals_of_the_last_whole_day_are_told_once(workspace, monkeypatch):
+    def arrived(number, days_ago):
+        shown = np.full(30, 1_000.0)
+        return Arrival("v1", f"model {number}", number, NOW - timedelta(days=days_ago), shown / 10,
+                       shown / 10, shown / 20, shown, 0)  # fmt: skip
+
+    found = [arrived(1, 2), arrived(2, 1), arrived(3, 1), arrived(4, 0)]
+    monkeypatch.setattr("embedding_assets.live.arrivals", lambda *_: iter(found))
+    workspace.catalogue.versions = ("v1",)
+    rows = [row for row in Live(workspace, now=NOW).rows() if row["domain"] == "apps"]
+    assert [row["verdict"] for row in rows] == ["worse"] * 3
+    assert [row["model"] for row in rows if row["current"]] == ["v1 model 2", "v1 model 3"]
 
 
 def test_clicks_come_from_experiments(workspace):
@@ -68,8 +121,13 @@ def test_clicks_come_from_experiments(workspace):
     controller.expose("modes", units)
     controller.record("modes", [Outcome(unit, unit, "click") for unit in units[:6]])
     controller.store.engine.dispose()
-    rows = [row for row in Live(workspace, NOW).rows() if row["measure"] == "users with click"]
+    rows = [row for row in Live(workspace, now=NOW).rows() if row["measure"] == "users with click"]
     assert {row["model"] for row in rows} == {"hybrid (modes)", "keyword (modes)"}
     assert sum(row["trials"] for row in rows) == 30
     assert sum(row["trials"] * row["observed"] for row in rows) == pytest.approx(6)
     assert {row["day"] for row in rows} == {start.date()}
+    assert not any(row["current"] for row in rows)
+    rows = Live(workspace, last=start.date(), now=NOW).rows()
+    assert sum(row["current"] for row in rows) == 2
+    controller.stop("modes")
+    assert not any(row["current"] for row in Live(workspace, start.date(), NOW).rows())

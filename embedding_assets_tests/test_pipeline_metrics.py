@@ -1,5 +1,7 @@
+import os
 import time
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -12,9 +14,12 @@ from embedding_assets.alerts.seen import (
     write_checks,
     write_freshness,
 )
+from embedding_assets.apps import slices
+from embedding_assets.documents import inventory as documents_inventory
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.pipeline_metrics import PipelineCollector
 from embedding_assets.quality.drift_table import DRIFT_SCHEMA
+from embedding_assets.records import inventory as records_inventory
 from embedding_assets.settings import Settings
 from embedding_assets.storage.slices import table_slice
 from embedding_assets.workspace import Workspace
@@ -26,7 +31,12 @@ def opened(tmp_path, no_environment):
     """A workspace with two stored days, of which one is stale, and a day that is missing."""
     source = tmp_path / "records"
     write_records(source / "a.parquet", [record(at=f"2026-03-0{d}T12:00:00Z") for d in (1, 2, 3)])
-    made = Workspace(Settings(data_dir=tmp_path / "store", records={"source": str(source)}))
+    settings = Settings(
+        data_dir=tmp_path / "store",
+        records={"source": str(source)},
+        documents={"settle_seconds": 0},
+    )
+    made = Workspace(settings)
     table = pa.table({"account_id": ["a", "b"]})
     stats = {"texts": 2, "computed": 1, "reused": 1, "tokens": 9, "seconds": 0.5}
     for day in ("2026-03-01", "2026-03-02"):
@@ -126,6 +136,59 @@ def test_a_group_that_cannot_be_taken_leaves_the_others(opened, monkeypatch):
     found = figures(PipelineCollector(opened))
     assert found["collect_failed", "model"] == 1 and found["collect_failed", "assets"] == 0
     assert found["asset_rows", "account_embeddings"] == 4
+
+
+@pytest.mark.parametrize("error", [ValueError("half a file"), pa.ArrowInvalid("no magic bytes")])
+def test_a_group_that_breaks_leaves_the_others(opened, monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(Workspace, "live_model", broken)
+    found = figures(PipelineCollector(opened))
+    assert found["collect_failed", "model"] == 1
+    assert found["asset_rows", "account_embeddings"] == 4
+
+
+def test_files_that_no_run_takes_up_are_read_once(opened, monkeypatch):
+    reads = []
+
+    def counted(module, name):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: reads.append(name) or real(*given))
+
+    folder = opened.library.folder
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text("[]")
+    os.utime(folder / "a.json", (1, 1))
+    counted(records_inventory, "_read")
+    counted(documents_inventory, "_content")
+    for _ in range(3):
+        figures(PipelineCollector(opened))
+    assert sorted(reads) == ["_content", "_read"]
+
+
+def test_files_of_apps_that_stay_as_they_are_are_hashed_once(tmp_path, monkeypatch):
+    opened = []
+    real = slices.file_digest
+    monkeypatch.setattr(slices, "file_digest", lambda *given: opened.append(1) or real(*given))
+    path = tmp_path / "a.csv"
+    path.write_text("one")
+    assert slices._sha256(path) == slices._sha256(path)
+    assert len(opened) == 2  # it was written just now
+    monkeypatch.setattr(slices, "_SETTLED_SECONDS", -1.0)
+    first = [slices._sha256(path) for _ in range(3)]
+    assert len(opened) == 3 and len(set(first)) == 1
+    path.write_text("another")
+    assert slices._sha256(path) != first[0]
+
+
+def test_a_write_that_failed_changes_nothing(opened):
+    table = opened.table("account_embeddings")
+    for path in Path(str(table.folder)).iterdir():
+        os.utime(path, (1_000, 1_000))
+    (Path(str(table.folder)) / ".x.tmp").write_text("half")
+    found = figures(PipelineCollector(opened))
+    assert found["asset_changed_timestamp_seconds", "account_embeddings"] == 1_000
 
 
 def test_figures_are_kept_between_scrapes(opened, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from embedding_assets.apps.slices import APP_VECTOR_SCHEMA
 from embedding_assets.documents.inventory import DocumentEntry, DocumentInventory
 from embedding_assets.documents.slices import vector_schema
+from embedding_assets.quality.drift import Drift
 from embedding_assets.quality.drift_table import (
     DRIFT_SCHEMA,
     exchanges,
@@ -19,7 +20,7 @@ from embedding_assets.records.embed import embedding_schema
 from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
 from embedding_assets.settings import Settings
 from embedding_assets.storage.slices import digest_of, table_slice
-from embedding_assets.watch import DOMAINS, Watch
+from embedding_assets.watch import DOMAINS, SIGHTINGS, Watch
 from embedding_assets.workspace import Workspace
 
 LAST = date(2026, 3, 31)
@@ -177,7 +178,33 @@ def test_queries_and_their_scores_drift(workspace):
 def test_queries_of_another_model_are_not_compared(workspace):
     ask(workspace, EARLY, vectors(60, 0), fingerprint="other")
     ask(workspace, LATE, vectors(60, 3))
-    assert rows(workspace, "queries")["vectors"]["reason"].startswith("another model")
+    found = rows(workspace, "queries")["vectors"]
+    assert found["reason"].startswith("another model")
+    assert "60 before and 0 now" in found["reason"]
+    assert found["proposal"] is None  # nobody asks them anew
+
+
+def test_queries_that_come_again_are_no_evidence(workspace):
+    """The same few queries each day: as many units as queries, each on both sides."""
+    found = vectors(30, 0)
+    for day in range(20):
+        ask(workspace, EARLY + timedelta(days=day), found)
+    for day in range(7):
+        ask(workspace, LAST - timedelta(days=day), found)
+    both = rows(workspace, "queries")
+    for measure in ("vectors", "top score, hybrid"):
+        assert (both[measure]["reference"], both[measure]["window"]) == (30, 30)
+        assert both[measure]["p_value"] == 1.0
+
+
+def test_queries_by_vector_are_not_crowded_out_by_words_alone(workspace):
+    log = QueryLog(workspace.table(QUERIES), clock=lambda: 1_774_958_400.0, most_per_day=5_000)
+    for number in range(4_000):
+        log.note(Asked("keyword", 3, 0.5, "m v1", "one", "i", None, f"query {number}"))
+    log.flush()
+    ask(workspace, EARLY, vectors(60, 0))
+    ask(workspace, LAST, vectors(60, 3))
+    assert rows(workspace, "queries")["vectors"]["window"] == 60
 
 
 def store_apps(workspace, found, digest):
@@ -187,17 +214,47 @@ def store_apps(workspace, found, digest):
     workspace.table("app_vectors").write(table_slice(table, digest, "v1"))
 
 
+TODAY = datetime.now(UTC).date()
+
+
+def night(workspace):
+    for part in Watch(workspace, TODAY).slices():
+        part.batches()
+    return rows(workspace, "apps", TODAY)["vectors, v1"]
+
+
 def test_apps_that_came_since_are_compared_with_those_before(workspace):
-    today = datetime.now(UTC).date()
     first = vectors(60, 0)
     store_apps(workspace, first, "a")
-    assert rows(workspace, "apps", today)["vectors, v1"]["reason"] == "no data in the window"
+    assert night(workspace)["reason"] == "no data in the window"
     store_apps(workspace, np.concatenate([first, vectors(40, 1)]), "b")
-    found = rows(workspace, "apps", today)["vectors, v1"]
+    found = night(workspace)
     assert (found["verdict"], found["reference"], found["window"]) == ("drift", 60, 40)
-    assert rows(workspace, "apps", today)["vectors, v1"] == found
+    assert rows(workspace, "apps", TODAY)["vectors, v1"] == found
     store_apps(workspace, vectors(100, 2), "c")  # all replaced: another model made them
-    assert rows(workspace, "apps", today)["vectors, v1"]["reason"] == "no data in the window"
+    assert night(workspace)["reason"] == "no data in the window"
+
+
+def test_a_measurement_by_hand_does_not_make_apps_known(workspace):
+    store_apps(workspace, vectors(60, 0), "a")
+    Watch(workspace).rows()
+    assert workspace.table(SIGHTINGS).footer("v1") is None
+
+
+def test_groups_are_told_by_the_level_of_the_settings(workspace, monkeypatch):
+    levels = []
+
+    def measured(*_, level, **__):
+        levels.append(level)
+        return Drift(None, None, (), 0, 0)
+
+    monkeypatch.setattr("embedding_assets.quality.drift_sources.measure_drift", measured)
+    drift = workspace.settings.drift.model_copy(update={"level": 0.2})
+    workspace.settings = workspace.settings.model_copy(update={"drift": drift})
+    workspace.table(QUERIES).folder.mkdir(parents=True)
+    store_apps(workspace, vectors(60, 0), "a")
+    Watch(workspace, LAST).rows()
+    assert levels == [0.2] * 4
 
 
 def test_windows_are_kept_and_judged_once_while_nothing_changes(workspace):

@@ -27,7 +27,8 @@ class Alert:
     """One piece of news. kind: a word that machines go by (`run_failed`); title: one line;
     text: what is wrong and what to do; facts: names and numbers for machines.
 
-    Alerts of one kind and title tell of the same thing: they are not sent each time it happens.
+    Alerts of one kind, title and severity tell of the same thing: they are not sent each time it
+    happens. What turns from a warning into an error is news.
     """
 
     kind: str
@@ -39,7 +40,7 @@ class Alert:
     @property
     def key(self) -> str:
         """The same for alerts of the same thing; says nothing of it by itself."""
-        return sha256(f"{self.kind}\n{self.title}".encode()).hexdigest()[:32]
+        return sha256(f"{self.kind}\n{self.severity}\n{self.title}".encode()).hexdigest()[:32]
 
     def shown(self, secrets: Iterable[str] = ()) -> "Alert":
         """The alert as it may leave this machine: passwords and keys are struck out, long texts

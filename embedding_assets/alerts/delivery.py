@@ -39,8 +39,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post(alert: Alert, settings: AlertSettings) -> None:
-    """POST the alert as JSON to the webhook. Raises NotDeliveredError."""
+def post(alert: Alert, settings: AlertSettings) -> str:
+    """POST the alert as JSON to the webhook; what was amiss though it arrived: nothing.
+
+    Raises NotDeliveredError.
+    """
     assert settings.webhook_url is not None
     url = settings.webhook_url.get_secret_value()
     if urlsplit(url).scheme not in ("http", "https"):
@@ -61,22 +64,25 @@ def post(alert: Alert, settings: AlertSettings) -> None:
             url, data, {"Content-Type": "application/json; charset=utf-8"}, method="POST"
         )
         with opener.open(request, timeout=settings.timeout_seconds):
-            pass
+            return ""
     except urllib.error.HTTPError as error:
         error.close()
         raise NotDeliveredError(
             f"the webhook answered {error.code}", passing=error.code in _PASSING
         ) from error
+    except (http.client.InvalidURL, ValueError) as error:  # its words may hold a password
+        raise NotDeliveredError("alerts.webhook_url is no usable URL", passing=False) from error
     except (OSError, http.client.HTTPException) as error:
         raise NotDeliveredError(
             f"the webhook cannot be reached: {_words(error)}", passing=True
         ) from error
-    except ValueError as error:
-        raise NotDeliveredError("alerts.webhook_url is no usable URL", passing=False) from error
 
 
-def mail(alert: Alert, settings: AlertSettings) -> None:
-    """Mail the alert to everybody in `email_to`. Raises NotDeliveredError."""
+def mail(alert: Alert, settings: AlertSettings) -> str:
+    """Mail the alert to everybody in `email_to`; which of them did not get it, in words.
+
+    Raises NotDeliveredError where nobody does.
+    """
     host, secret = settings.smtp_host, settings.smtp_password
     if settings.smtp_user and settings.smtp_security == "none" and host not in _LOOPBACK:
         raise NotDeliveredError(
@@ -109,8 +115,7 @@ def mail(alert: Alert, settings: AlertSettings) -> None:
         ) from error
     except (UnicodeError, ValueError) as error:
         raise NotDeliveredError(f"an address is not usable: {error}", passing=False) from error
-    if refused:
-        raise NotDeliveredError(f"{host} refused {', '.join(refused)}", passing=False)
+    return f"{host} refused {', '.join(refused)}" if refused else ""
 
 
 def _connected(settings: AlertSettings) -> smtplib.SMTP:
@@ -143,18 +148,17 @@ def _message(alert: Alert, settings: AlertSettings) -> EmailMessage:
     return message
 
 
-def within(seconds: float, work: Callable[[], None]) -> None:
-    """Do the work, and wait no longer than that for it: what a timeout of sockets does not end (a
+def within(seconds: float, work: Callable[[], str]) -> str:
+    """What the work gives, waiting no longer than that: what a timeout of sockets does not end (a
     name that is looked up, an answer that comes byte by byte) goes on alone.
 
     Raises NotDeliveredError.
     """
-    done: Future[None] = Future()
+    done: Future[str] = Future()
 
     def run() -> None:
         try:
-            work()
-            done.set_result(None)
+            done.set_result(work())
         except NotDeliveredError as error:
             done.set_exception(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, an alert breaks nothing
@@ -162,7 +166,7 @@ def within(seconds: float, work: Callable[[], None]) -> None:
 
     Thread(target=run, name="alert", daemon=True).start()
     try:
-        done.result(timeout=seconds)
+        return done.result(timeout=seconds)
     except TimeoutError:
         raise NotDeliveredError(f"no answer within {seconds:g} s", passing=True) from None
 

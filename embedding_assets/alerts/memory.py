@@ -29,7 +29,8 @@ class Verdict:
 class Memory:
     """When each thing was last told, in one small file below the data folder.
 
-    quiet_seconds: the same thing is told once in that time; most_an_hour: so many in all. What is
+    quiet_seconds: the same thing is told once in that time; most_an_hour: so many are tried in all,
+    as what is not known to have arrived may have arrived nevertheless. What is
     remembered are hashes, so that nothing of a forgotten document stays. Where the file cannot be
     read or written, everything is sent: too many alerts are better than none.
     """
@@ -39,17 +40,19 @@ class Memory:
     most_an_hour: int
 
     def ask(self, key: str, now: float | None = None) -> Verdict:
-        """Whether the thing is to be told now; counts it as held back where it is not."""
+        """Whether the thing is to be told now; counts it as tried, or as held back."""
         moment = time.time() if now is None else now
         try:
             with locked(self._lock, _LOCK_SECONDS):
                 state = self._read(moment)
                 verdict = self._verdict(state, key, moment)
-                if not verdict.due:
+                if verdict.due:
+                    state["sent"].append(moment)
+                else:
                     entry = state["told"].get(key, _NEW)
                     held = {**entry, "held": entry["held"] + 1, "seen": moment}
                     state["told"][key] = held
-                    self._write(state)
+                self._write(state)
                 return verdict
         except (OSError, EmbeddingAssetsError):
             return Verdict(True, 0)
@@ -61,7 +64,6 @@ class Memory:
             with locked(self._lock, _LOCK_SECONDS):
                 state = self._read(moment)
                 state["told"][key] = {"at": moment, "held": 0, "seen": moment}
-                state["sent"].append(moment)
                 self._write(state)
         except (OSError, EmbeddingAssetsError):
             return
@@ -72,7 +74,7 @@ class Memory:
         if now - entry["at"] < self.quiet_seconds:
             return Verdict(False, held, f"it was told {(now - entry['at']) / 60:.0f} minutes ago")
         if len(state["sent"]) >= self.most_an_hour:
-            return Verdict(False, held, f"{len(state['sent'])} alerts were sent within the hour")
+            return Verdict(False, held, f"{len(state['sent'])} alerts were tried within the hour")
         return Verdict(True, held)
 
     def _read(self, now: float) -> dict[str, Any]:

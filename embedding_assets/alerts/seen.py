@@ -48,7 +48,7 @@ def write_checks(data_dir: Path, checks: Iterable[CheckSeen], now: float) -> Non
 
 def read_checks(data_dir: Path) -> tuple[float, tuple[CheckSeen, ...]]:
     """When the checks were last looked at, and what came of each; 0 and nothing where that never
-    happened, or the file is damaged."""
+    happened, or the file cannot be read."""
     at, rows = _read(data_dir / "seen" / "checks.json")
     try:
         return at, tuple(CheckSeen(**row) for row in rows)
@@ -79,5 +79,5 @@ def _read(path: Path) -> tuple[float, list[dict[str, Any]]]:
     try:
         entry = json.loads(path.read_text())
         return float(entry["at"]), [dict(row) for row in entry["rows"]]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0.0, []

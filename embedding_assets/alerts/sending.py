@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, unquote
 
 import structlog
 
@@ -17,14 +18,14 @@ from embedding_assets.alerts.memory import Memory
 from embedding_assets.settings import AlertSettings
 
 Way = Literal["log", "webhook", "email"]
-_Work = Callable[[Alert, AlertSettings], None]
+_Work = Callable[[Alert, AlertSettings], str]
 _PAUSE_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of an alert by one way; reason: why it did not arrive."""
+    """What came of an alert by one way; reason: why it did not arrive, or not at everybody."""
 
     way: Way
     state: Literal["delivered", "held back", "failed", "not set up"]
@@ -39,7 +40,7 @@ def send(
     Never raises. Each try has `alerts.timeout_seconds`, and there is one more where the failure
     may pass; what is not delivered is said in the log. data_dir: where it is remembered what was
     told, so that the same thing is told once in `alerts.quiet_minutes` and at most
-    `alerts.most_an_hour` alerts go out; without it each alert does.
+    `alerts.most_an_hour` alerts are tried; without it each alert is.
     """
     try:
         return _send(alert, settings, data_dir)
@@ -88,8 +89,10 @@ def _results(made: Mapping[Way, Delivery]) -> tuple[Delivery, ...]:
 def _deliver(way: Way, work: _Work, alert: Alert, settings: AlertSettings) -> Delivery:
     for last in (False, True):
         try:
-            within(settings.timeout_seconds, partial(work, alert, settings))
-            return Delivery(way, "delivered")
+            amiss = within(settings.timeout_seconds, partial(work, alert, settings))
+            if amiss:
+                _log.error("alert_not_to_all", way=way, title=alert.title, reason=amiss)
+            return Delivery(way, "delivered", amiss)
         except NotDeliveredError as error:
             if not error.passing or last:
                 reason = Alert("", "", str(error)).shown(_secrets(settings)).text
@@ -100,5 +103,13 @@ def _deliver(way: Way, work: _Work, alert: Alert, settings: AlertSettings) -> De
 
 
 def _secrets(settings: AlertSettings) -> list[str]:
-    known = (settings.webhook_url, settings.smtp_password)
-    return [each.get_secret_value() for each in known if each]
+    """The webhook's URL and its parts, which may be named alone, and the mail password."""
+    found = [settings.smtp_password.get_secret_value()] if settings.smtp_password else []
+    if settings.webhook_url:
+        url = settings.webhook_url.get_secret_value()
+        host, _, path = url.partition("://")[2].partition("/")
+        user = host.rpartition("@")[0]
+        path, _, query = path.partition("?")
+        parts = [user, user.partition(":")[2], path if len(path) > 7 else "", query]
+        found += [url, *parts, *map(unquote, parts), *(value for _, value in parse_qsl(query))]
+    return found

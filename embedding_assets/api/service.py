@@ -23,7 +23,7 @@ from embedding_assets.api.steering import Experiments
 from embedding_assets.api.strangers import Strangers
 from embedding_assets.api.upkeep import Upkeep
 from embedding_assets.embedding.encoder import Encoder, Encoding
-from embedding_assets.errors import NotFoundError, StoreDamagedError
+from embedding_assets.errors import NotFoundError, OutputError, StoreDamagedError
 from embedding_assets.search.documents import DocumentSearch
 from embedding_assets.settings import Settings
 
@@ -104,6 +104,8 @@ class Service:
         )
         self.parts.add(Part("apps", self._look_at_apps, lambda: self.apps().warm_up()))
         self.parts.add(Part("documents", self._look_at_documents, self._warm_documents))
+        if settings.drift.query_log:
+            self.parts.add(Part("query_log", self._look_at_query_log))
         self.content.add_parts(self.parts)
         self._upkeep = [
             Upkeep(do, _UPKEEP_SECONDS) for do in (self._keep_apps_open, self._keep_challenger_warm)
@@ -212,6 +214,18 @@ class Service:
         )
         log.start()
         return log
+
+    def _look_at_query_log(self) -> dict[str, Any]:
+        log = self.query_log() if self.query_log.is_open else None
+        if log is None:
+            return {}
+        status = log.status()
+        if status.problem:
+            raise OutputError(
+                f"Searches wait to be kept: {status.problem}",
+                f"Mend it; {status.waiting} wait, {status.dropped} were dropped.",
+            )
+        return {"waiting": status.waiting, "dropped": status.dropped}
 
     def _keep_apps_open(self) -> None:
         """Open what was published, so that no request waits for it."""

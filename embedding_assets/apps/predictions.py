@@ -20,7 +20,7 @@ from embedding_assets.apps.outcomes import AppOutcomes
 from embedding_assets.apps.performance import PerformanceModel
 from embedding_assets.apps.slices import write_model
 from embedding_assets.storage.parquet import ParquetTable
-from embedding_assets.storage.slices import Slice
+from embedding_assets.storage.slices import Footer, Slice
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -63,7 +63,23 @@ def prediction_slices(tables: AppTables, now: datetime) -> Iterator[Slice]:
         if last is None or last.digest != model.digest:
             for key in kept[: max(0, len(kept) + 1 - _KEPT)]:
                 tables.predictions.remove(key)
-            yield _slice(tables, version, model.digest, now)
+            number = _number(last, len(kept) - 1) + 1 if last else 0
+            yield _slice(tables, Kept(version, model.digest, number), now)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a model expects. number: of the models of that version that were kept before it, those
+    included that are gone since."""
+
+    version: str
+    digest: str
+    number: int
+
+
+def _number(footer: Footer, place: int) -> int:
+    """place: of what was kept before numbers were."""
+    return int(footer.stats.get("number", place))
 
 
 def prediction_keys(table: ParquetTable, version: str) -> list[str]:
@@ -71,7 +87,9 @@ def prediction_keys(table: ParquetTable, version: str) -> list[str]:
     return [key for key in table.keys() if key.rpartition("@")[0] == version]
 
 
-def _slice(tables: AppTables, version: str, digest: str, now: datetime) -> Slice:
+def _slice(tables: AppTables, kept: Kept, now: datetime) -> Slice:
+    version = kept.version
+
     def made() -> list[pa.RecordBatch]:
         apps = AppOutcomes.from_tables(
             tables.catalogue.read(), tables.vectors.read(version), tables.performance.read()
@@ -91,13 +109,17 @@ def _slice(tables: AppTables, version: str, digest: str, now: datetime) -> Slice
         return batches
 
     key = f"{version}@{now.astimezone(UTC):%Y%m%dT%H%M%S%f}"
-    stats = {"version": version, "model": digest[:12], "since": now.isoformat()}
-    return Slice(key, digest, PREDICTION_SCHEMA, made, stats)
+    stats = {
+        "version": version, "model": kept.digest[:12], "since": now.isoformat(),
+        "number": kept.number,
+    }  # fmt: skip
+    return Slice(key, kept.digest, PREDICTION_SCHEMA, made, stats)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """Outcomes that arrived while a model was live. number: from 1, of its version.
+    """Outcomes that arrived while a model was live. number: of its version, from 1 since it is
+    known, and not since the first that is still kept.
 
     expected: float64 [n], the clicks of each app by the model; plain: by the mean rate that was
     known; clicks, impressions: what came. corrected: apps whose counts were made smaller, which
@@ -117,16 +139,15 @@ class Arrival:
 
 def arrivals(table: ParquetTable, version: str) -> Iterator[Arrival]:
     """What arrived between the models of a version that were live, in their order."""
-    keys, number = prediction_keys(table, version), 0
-    for first, second in zip(keys, keys[1:], strict=False):
-        found = _arrival(table, version, (first, second), number + 1)
+    keys = prediction_keys(table, version)
+    for place, both in enumerate(zip(keys, keys[1:], strict=False), start=1):
+        found = _arrival(table, version, both, place)
         if found is not None:
-            number += 1
             yield found
 
 
 def _arrival(
-    table: ParquetTable, version: str, keys: tuple[str, str], number: int
+    table: ParquetTable, version: str, keys: tuple[str, str], place: int
 ) -> Arrival | None:
     before, after = (table.read(key) for key in keys)
     footers = [table.footer(key) for key in keys]
@@ -147,7 +168,7 @@ def _arrival(
     known = float(before["clicks"].to_numpy().sum()), float(before["impressions"].to_numpy().sum())
     mean = known[0] / known[1] if known[1] else 0.5
     return Arrival(
-        version, str(footers[0].stats["model"]), number,
+        version, str(footers[0].stats["model"]), _number(footers[1], place),
         datetime.fromisoformat(footers[1].stats["since"]),
         before["rate"].to_numpy()[old][usable] * shown, np.asarray(mean * shown), clicks[usable],
         shown, int(((impressions < 0) | (clicks < 0)).sum()),
@@ -171,6 +192,7 @@ def arrival_row(arrival: Arrival, level: float) -> dict[str, Any]:
         "model": f"{arrival.version} {arrival.model}", "day": arrival.at.date(),
         "trials": int(shown), "observed": observed, "expected": expected,
         "p_value": None, "verdict": "not judged", "reason": None, "proposal": None,
+        "current": False,
     }  # fmt: skip
     if apps < FEWEST_SHOWN:
         few = f"too few to judge: {apps} apps were shown, of at least {FEWEST_SHOWN}"

@@ -1,6 +1,7 @@
 """The tables of apps as slices: read only when their files, or what they rest on, have changed."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import file_digest
@@ -37,6 +38,9 @@ MODEL_SCHEMA = pa.schema(
 )
 """A model of performance: its files, whole."""
 _BATCH_ROWS = 8_192
+_SETTLED_SECONDS = 5.0
+_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""By file: its state, and its hash in that state."""
 _log = structlog.get_logger()
 
 
@@ -218,9 +222,18 @@ def _digest(table: ParquetTable, key: str | None = None) -> str:
 
 
 def _sha256(path: Path) -> str:
+    """Hashed once in this process while the file stays as it is; not where it was written just now,
+    and could still change within the same moment."""
     try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        found = path.stat()
+        stamp = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        known, digest = _HASHES.get(path, ((), ""))
+        if known != stamp:
+            with path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+            if time.time() - found.st_ctime > _SETTLED_SECONDS:
+                _HASHES[path] = stamp, digest
+        return digest
     except FileNotFoundError:
         raise InputNotFoundError(
             f"{path} does not exist.",

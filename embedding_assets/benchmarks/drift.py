@@ -154,6 +154,28 @@ def _accounts(
     return drift.p_value or 0.0, drift.effect or 0.0
 
 
+def _recurring(
+    texts: Texts, chance: np.random.Generator, *, by_topic: bool = False, by_query: bool = True
+) -> Judged:
+    """Searches of 90 days and of 7 more. On each day 8 questions come up that are asked each day
+    from then on, most for a few days and some for two months. by_topic: how long depends on the
+    intent alone. by_query: False takes a question for another one each day."""
+    began = np.repeat(np.arange(-60, 97), 8)
+    bank = chance.permutation(len(texts.asked))[: len(began)]
+    drawn = chance.random(texts.intent.max() + 1)[texts.intent[bank]]
+    lasts = np.ceil(60 * (drawn if by_topic else chance.random(len(began))) ** 4)
+    samples = []
+    for first, last in ((0, 90), (90, 97)):
+        day = np.arange(first, last)[:, None]
+        days, asked = np.nonzero((began <= day) & (day < began + lasts))
+        names = asked if by_query else asked + (days + first) * len(bank)
+        _, once = np.unique(names, return_index=True)
+        some = chance.permutation(once)[:1_000]
+        samples.append(Sample([*map(str, names[some])], texts.asked[bank[asked[some]]]))
+    drift = measure_drift(*samples, permutations=_PERMUTATIONS)
+    return drift.p_value or 0.0, drift.effect or 0.0
+
+
 def _scores(texts: Texts, chance: np.random.Generator, size: int, moved: int) -> Judged:
     """The cosine of each question to the nearest of the documents; `moved` are of another kind."""
     rows = chance.permutation(len(texts.asked))[: 2 * size - moved]
@@ -190,6 +212,9 @@ CASES = (
     Case("accounts on both sides", False, 120, partial(_accounts, sides=2)),
     Case("accounts on one side", False, 120, partial(_accounts, sides=1)),
     Case("the same, texts taken alone", False, 120, partial(_accounts, sides=1, by_unit=False)),
+    Case("questions that come again", False, 1000, _recurring),
+    Case("the same, some intents for longer", False, 1000, partial(_recurring, by_topic=True)),
+    Case("the same, each day taken alone", False, 1000, partial(_recurring, by_query=False)),
     Case("scores", False, 500, partial(_scores, size=500, moved=0)),
 )
 """Draws with drift first."""

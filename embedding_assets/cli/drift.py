@@ -1,6 +1,6 @@
 """Is what comes in now like what came before, and do live models do as well as they did?"""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +14,10 @@ app = typer.Typer()
 def drift(
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day of the window; else today (UTC)."),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Last day that is looked at; else today, and yesterday for live models (UTC).",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -25,8 +28,7 @@ def drift(
     from embedding_assets.watch import Watch
 
     last: date | None = until.date() if until else None
-    now = until.replace(hour=23, minute=59, tzinfo=UTC) if until else None
-    found = {"drift": Watch(opened, last).rows(), "performance": Live(opened, now).rows()}
+    found = {"drift": Watch(opened, last).rows(), "performance": Live(opened, last).rows()}
     show(found, _text, as_json)
 
 
@@ -35,7 +37,7 @@ def _text(found: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def performance_text(rows: list[dict[str, Any]]) -> str:
-    """The newest day of each measure and model (LIVE_SCHEMA) for people."""
+    """The last day of each measure and live model (LIVE_SCHEMA) for people."""
     from embedding_assets.quality.live import newest
 
     lines = []

@@ -8,23 +8,27 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from embedding_assets.alerts import Alert, Severity
+from embedding_assets.alerts import Alert, Delivery, Severity, send
 from embedding_assets.alerts.seen import (
     CheckSeen,
     FreshnessSeen,
+    read_checks,
     write_checks,
     write_freshness,
 )
 from embedding_assets.alerts.standing import Standing
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.runs import end_killed_runs
+from embedding_assets.errors import EmbeddingAssetsError
 from embedding_assets.overdue import due_now, sample
-from embedding_assets.workspace import Workspace
+from embedding_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.freshness import FreshnessStateRecord
@@ -54,7 +58,7 @@ _CHECKS_TOLD = (
 
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
-def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource) -> None:
+def run_failed(context: dg.RunFailureSensorContext) -> None:
     """Tells of each failed run, and whether it is tried again by itself."""
     run, error = context.dagster_run, context.failure_event.message or "It gave no reason."
     again = run.tags.get("dagster/will_retry") == "true"
@@ -70,31 +74,28 @@ def run_failed(context: dg.RunFailureSensorContext, workspace: WorkspaceResource
     }
     text = "\n".join([error, *causes, *(["It is tried again by itself."] if again else [])])
     severity: Severity = "warning" if again else "error"
-    workspace.open().alert(
-        Alert("run_failed", f"A run of {run.job_name} failed", text, facts, severity)
-    )
+    _send(Alert("run_failed", f"A run of {run.job_name} failed", text, facts, severity))
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def runs_killed(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Marks runs as failed that were killed together with the code server, which nothing else
     tells: then `run_failed` tells of them, and they begin again."""
-    killed = end_killed_runs(context.instance)
+    killed = end_killed_runs(context.instance, _data_dir())
     for run in killed:
         context.log.error(f"Run {run.run_id} of {run.job_name} was killed.")
     names = ", ".join(run.run_id for run in killed)
-    return dg.SkipReason(f"Killed: {names}" if killed else "Every started run has its process.")
+    return dg.SkipReason(f"Killed: {names}" if killed else "No run was killed.")
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
-def checks_failed(
-    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
-) -> dg.SensorResult:
+def checks_failed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tells of each asset check that does not pass, gates and drift among them, and of each that
     did not run after its asset was made: when it begins, and each day while it stays so."""
-    opened = workspace.open()
-    seen = list(_checks(context))
-    write_checks(opened.data_dir, seen, time.time())
+    _, before = read_checks(_data_dir())
+    seen = list(_checks(context, {each.name: each for each in before}))
+    with _noted(context):
+        write_checks(_data_dir(), seen, time.time())
     wrong = {each.name: each for each in seen if each.state != "passed"}
     standing, due = _looked(context.cursor, set(wrong))
     for what in _CHECKS_TOLD:
@@ -104,7 +105,7 @@ def checks_failed(
         if not mine:
             continue
         told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
-        if not _tell(context, opened, what, told, {"checks": [asdict(each) for each in mine]}):
+        if not _tell(context, what, told, {"checks": [asdict(each) for each in mine]}):
             break  # the next look tries again: who is not reached must not hold up a tick for long
         standing = standing.telling({each.name for each in mine}, time.time())
     return _result(standing, sorted(wrong), "Every check passes.")
@@ -112,7 +113,7 @@ def checks_failed(
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def assets_not_fresh(
-    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+    context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
     """Tells of assets that fail their freshness policy: no run has made, or looked through, them
     for longer than `alerts.stale_hours`."""
@@ -122,9 +123,9 @@ def assets_not_fresh(
     records = context.instance.get_freshness_state_records(keys)
     if not records:
         return dg.SkipReason("Freshness has not been looked at: `freshness` in dagster.yaml.")
-    opened = workspace.open()
     made = context.instance.get_latest_materialization_events(keys)
-    write_freshness(opened.data_dir, _freshness(records, made), time.time())
+    with _noted(context):
+        write_freshness(_data_dir(), _freshness(records, made), time.time())
     late = {
         key.to_user_string(): f"since {record.updated_at:%Y-%m-%d %H:%M} UTC"
         for key, record in records.items()
@@ -134,7 +135,7 @@ def assets_not_fresh(
     if due:
         told = [f"{name} ({late[name]})" for name in sorted(due)]
         what = _Told("data_stale", "Not made for too long", "error")
-        if _tell(context, opened, what, told, {"assets": late}):
+        if _tell(context, what, told, {"assets": late}):
             standing = standing.telling(due, time.time())
     return _result(standing, sorted(late), "Every asset that has been made is fresh.")
 
@@ -145,15 +146,18 @@ def data_overdue(
 ) -> dg.SensorResult:
     """Tells of days and documents that are missing, stale or blocked for `alerts.overdue_hours`,
     in which sensors and hourly schedules should have had them made."""
-    opened = workspace.open()
     known = set(Standing.from_json(context.cursor).since)
-    found = sample(due_now(opened), known)
-    hours = opened.settings.alerts.overdue_hours
+    try:
+        found = {name: each.why for name, each in sample(due_now(workspace.open()), known).items()}
+    except EmbeddingAssetsError as error:  # what was due still is: nothing can be made meanwhile
+        context.log.error(f"What is due cannot be looked at: {error}")
+        found = dict.fromkeys({*known, "data folder"}, str(error))
+    hours = load_settings().alerts.overdue_hours
     standing, due = _looked(context.cursor, set(found), hours * 3_600)
     if due:
-        told = [f"{name}: {found[name].why}" for name in sorted(due)]
+        told = [f"{name}: {found[name]}" for name in sorted(due)]
         what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
-        if _tell(context, opened, what, told, {"partitions": sorted(due)[:_MOST_NAMED]}):
+        if _tell(context, what, told, {"partitions": sorted(due)[:_MOST_NAMED]}):
             standing = standing.telling(due, time.time())
     return _result(standing, sorted(found), "Nothing is due.")
 
@@ -184,9 +188,27 @@ def _looked(
     return standing, standing.due(now, after_seconds)
 
 
+def _data_dir() -> Path:
+    return load_settings().data_dir.expanduser()
+
+
+def _send(alert: Alert) -> tuple[Delivery, ...]:
+    """Tell people by the settings alone: also of a data folder that cannot be opened."""
+    settings = load_settings()
+    return send(alert, settings.alerts, settings.data_dir.expanduser())
+
+
+@contextmanager
+def _noted(context: dg.SensorEvaluationContext) -> Iterator[None]:
+    """What was seen is told though it cannot be kept."""
+    try:
+        yield
+    except (OSError, EmbeddingAssetsError) as error:
+        context.log.error(f"What was seen cannot be kept for the metrics: {error}")
+
+
 def _tell(
     context: dg.SensorEvaluationContext,
-    workspace: Workspace,
     what: _Told,
     told: list[str],
     facts: Mapping[str, object],
@@ -198,7 +220,7 @@ def _tell(
     rest = [f"… and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
     text = "\n".join([*told[:_MOST_NAMED], *rest])
     title = f"{what.title}: {names}{more}"
-    made = workspace.alert(Alert(what.kind, title, text, facts, what.severity))
+    made = _send(Alert(what.kind, title, text, facts, what.severity))
     ways = [each.state for each in made if each.way != "log"]
     return "delivered" in ways or not {"failed", "held back"} & {*ways}
 
@@ -208,9 +230,11 @@ def _result(standing: Standing, wrong: list[str], fine: str) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=reason, cursor=standing.to_json())
 
 
-def _checks(context: dg.SensorEvaluationContext) -> Iterator[CheckSeen]:
-    """What came of each check when it last ran; nothing of those whose asset was never made, or
-    is being made just now."""
+def _checks(
+    context: dg.SensorEvaluationContext, before: Mapping[str, CheckSeen]
+) -> Iterator[CheckSeen]:
+    """What came of each check when it last ran, as it was seen before where its asset is being made
+    just now; nothing of those whose asset was never made."""
     assert context.repository_def is not None
     graph, instance = context.repository_def.asset_graph, context.instance
     keys = sorted(graph.asset_check_keys)
@@ -218,9 +242,12 @@ def _checks(context: dg.SensorEvaluationContext) -> Iterator[CheckSeen]:
     made = instance.get_latest_materialization_events({key.asset_key for key in keys})
     for key in keys:
         run = _Run(latest.get(key), made.get(key.asset_key))
-        if run.is_at_work(instance) or run.is_new:
-            continue
         name = f"{key.asset_key.to_user_string()}:{key.name}"
+        if run.is_at_work(instance):
+            yield from filter(None, [before.get(name)])
+            continue
+        if run.is_new:
+            continue
         state, why = run.outcome()
         yield CheckSeen(name, state, graph.get(key).blocking, why, run.at)
 

@@ -1,6 +1,7 @@
 """What is watched: whether embeddings and scores drift, and how live models perform."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from embedding_assets.quality.drift_table import DRIFT_SCHEMA, history, newest
 from embedding_assets.quality.live import LIVE_SCHEMA
 from embedding_assets.quality.live import newest as newest_days
 from embedding_assets.quality.live_picture import picture as live_picture
+from embedding_assets.search.query_log import QUERIES, drop_old_queries
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices
 from embedding_assets.watch import Watch
@@ -26,7 +28,10 @@ def embedding_drift(context: dg.AssetExecutionContext, workspace: WorkspaceResou
     """Whether the embeddings of accounts, documents, queries and apps of the last days, and the
     scores of answers, come from another distribution than before: p-value, effect, which groups
     moved, and what to do. A domain without data has a row that says so."""
-    return Slices(_pictured(context, Watch(workspace.open()), workspace))
+    opened = workspace.open()
+    days = opened.settings.drift.query_log_days  # whether or not searches are still kept
+    drop_old_queries(opened.table(QUERIES), datetime.now(UTC).date() - timedelta(days=days))
+    return Slices(_pictured(context, Watch(opened), workspace))
 
 
 def _pictured(
@@ -68,11 +73,11 @@ def model_performance(context: dg.AssetExecutionContext, workspace: WorkspaceRes
 def model_performance_not_worse(
     model_performance: ParquetTable, workspace: WorkspaceResource
 ) -> dg.AssetCheckResult:
-    """No live model does worse on its last day than before, or than it said, beyond what chance
-    explains over all looks; each that does is told of, with what to do."""
+    """No live model does worse on the last complete day than before, or than it said, beyond what
+    chance explains over all looks; each that does is told of, with what to do."""
     opened = workspace.open()
     rows = newest_days(model_performance.read().to_pylist())
-    worse = [row for row in rows if row["verdict"] == "worse"]
+    worse = [row for row in rows if row["current"] and row["verdict"] == "worse"]
     for row in worse:
         opened.alert(performance_alert(row))
     return dg.AssetCheckResult(

@@ -16,7 +16,10 @@ _DAY = 86_400 * _MICROSECONDS
 
 @dataclass(frozen=True)
 class DayOfVariant:
-    """The units that first saw a variant on a day, and how many had an outcome in time."""
+    """The units that first saw a variant on a day, and how many had an outcome in time.
+
+    last: the last day on which the time for outcomes is over; None when the experiment has ended.
+    """
 
     endpoint: Endpoint
     experiment: str
@@ -27,6 +30,7 @@ class DayOfVariant:
     day: date
     units: int
     successes: int
+    last: date | None
 
 
 def days_of_variants(engine: Engine, now: datetime, first: date) -> Iterator[DayOfVariant]:
@@ -45,6 +49,8 @@ def _days(engine: Engine, stored: Stored, now: datetime, first: date) -> Iterato
     window = int(plan.attribution_seconds * _MICROSECONDS)
     since = datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp() * _MICROSECONDS
     closed = (int(now.timestamp() * _MICROSECONDS) - window) // _DAY * _DAY
+    is_over = stored.experiment.state != "running"
+    last = None if is_over else _date(closed // _DAY - 1)
     for number, metric in enumerate(plan.metrics):
         if metric.kind != "rate" or metric.guard:
             continue
@@ -73,8 +79,11 @@ def _days(engine: Engine, stored: Stored, now: datetime, first: date) -> Iterato
             found = connection.execute(query).all()
         for variant, at, units, successes in found:
             chosen = plan.variants[variant]
-            start = datetime.fromtimestamp(int(at) * _DAY / _MICROSECONDS, UTC).date()
             yield DayOfVariant(
                 plan.endpoint, plan.id, chosen.name, chosen.setting, metric.name, metric.direction,
-                start, units, successes,
+                _date(int(at)), units, successes, last,
             )  # fmt: skip
+
+
+def _date(day: int) -> date:
+    return datetime.fromtimestamp(day * _DAY / _MICROSECONDS, UTC).date()

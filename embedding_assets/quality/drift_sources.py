@@ -37,10 +37,10 @@ class Compared:
     foreign: tuple[int, int] = (0, 0)
     named: bool = True
 
-    def drift(self, permutations: int) -> Drift:
+    def drift(self, level: float, permutations: int) -> Drift:
         """How the vectors now differ from those before; never of two models."""
         before, now = self.read()
-        found = measure_drift(before, now, permutations=permutations)
+        found = measure_drift(before, now, permutations=permutations, level=level)
         if not self.named:
             found = replace(found, groups=tuple(replace(g, units=()) for g in found.groups))
         if found.p_value is not None or not any(self.foreign):

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-LIVE_CODE = "1"
+LIVE_CODE = "2"
 """Changes whenever the same days would be judged otherwise."""
 FEWEST_DAYS, FEWEST_TRIALS = 5, 20
 """Days before that a judgement needs, and trials on the day itself."""
@@ -34,10 +34,12 @@ LIVE_SCHEMA = pa.schema(
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("proposal", pa.string()),
+        pa.field("current", pa.bool_(), nullable=False),
     ]
 )
 """One row per measure, model and day. trials: searches, users or impressions. observed: what came
-of them; expected: what was to be expected by the days before, or by the model's predictions."""
+of them; expected: what was to be expected by the days before, or by the model's predictions.
+current: whether it is the last complete day, of a model that still serves: what people are told."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class DayCount:
 
 @dataclass(frozen=True)
 class Series:
-    """The days of one measure of one model, in their order. worse: where it is bad to go."""
+    """The days of one measure of one model, in their order. worse: where it is bad to go.
+
+    last: the last complete day; None for a model that serves no more.
+    """
 
     domain: str
     measure: str
@@ -59,6 +64,7 @@ class Series:
     days: Sequence[DayCount]
     worse: Worse
     proposal: str | None = None
+    last: date | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ def judged(series: Series, looks: Looks) -> list[dict[str, Any]]:
                 "day": now.day, "trials": now.trials, "observed": now.successes / now.trials,
                 "expected": expected, "p_value": p_value, "verdict": standing, "reason": reason,
                 "proposal": series.proposal if standing == "worse" else None,
+                "current": now.day == series.last,
             }
         )  # fmt: skip
     return found
@@ -107,7 +114,7 @@ def nothing(domain: str, measure: str, reason: str, day: date) -> dict[str, Any]
     row: dict[str, Any] = dict.fromkeys(LIVE_SCHEMA.names)
     return row | {
         "domain": domain, "measure": measure, "model": "", "day": day, "trials": 0,
-        "verdict": "not judged", "reason": reason,
+        "verdict": "not judged", "reason": reason, "current": False,
     }  # fmt: skip
 
 
@@ -141,8 +148,10 @@ def _angle(day: DayCount) -> tuple[float, float]:
 
 
 def newest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The last row of each measure and model."""
-    last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    """How it stands: the current rows, and the last one of each measure that has none."""
+    last: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["day"]):
-        last[row["domain"], row["measure"], row["model"]] = row
-    return [*last.values()]
+        last[row["domain"], row["measure"]] = row
+    current = {(row["domain"], row["measure"]) for row in rows if row["current"]}
+    shown = [row for measure, row in last.items() if measure not in current]
+    return [*(row for row in rows if row["current"]), *shown]

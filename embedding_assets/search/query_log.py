@@ -1,12 +1,14 @@
 """What is kept of searches, so that drift is seen: vectors and figures, no texts unless asked for.
 
 Each process has a file of its own for each day, so that none waits for another. Of a day at most
-some hundreds of queries are kept, those with the smallest hash of vector and day: files of several
-processes put together are a fair sample of all distinct queries of that day, and what was asked
-often on one day counts once.
+some hundreds of queries are kept, those with the smallest hash: files of several processes put
+together are a fair sample of all distinct queries of that day. The hash is of the query alone, so
+that what is asked on several days, or by several modes, is known as one query: that it comes again
+is no evidence of anything.
 """
 
 import heapq
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -42,11 +44,14 @@ QUERY_SCHEMA = pa.schema(
         pa.field("vector", pa.list_(pa.float32())),
     ]
 )
-"""vector: null where words alone were searched; text: null unless the settings ask for it."""
+"""key: of a query and a mode, see `unit_of`. vector: null where words alone were searched; text:
+null unless the settings ask for it."""
 COUNTS = "counts"
 """In a file's figures: how many searches there were in all, by mode, model and index."""
 _WRITE_SECONDS = 15.0
 _MOST_WAITING = 20_000
+_MODES, _MODE_BITS = ("hybrid", "semantic", "keyword"), 2
+_OF_A_DAY = re.compile(r"\d{4}-\d\d-\d\d\.")
 _log = structlog.get_logger()
 
 
@@ -178,7 +183,7 @@ class QueryLog:
         while self._waiting:
             at, asked = self._waiting.popleft()
             day = datetime.fromtimestamp(at, UTC).date()
-            self._days.setdefault(day, _Day(self._most)).add(_key(day, asked), asked)
+            self._days.setdefault(day, _Day(self._most)).add(_key(asked), asked)
             self._unwritten.add(day)
 
     def _write(self, day: date) -> None:
@@ -203,13 +208,9 @@ class QueryLog:
     def _sweep(self) -> None:
         """Once a day: files that are too old go, whoever wrote them."""
         today = datetime.fromtimestamp(self._clock(), UTC).date()
-        if self._swept == today or not self._days:
-            return
-        oldest = (today - timedelta(days=self._keep_days)).isoformat()
-        for key in self._table.keys():
-            if key < oldest:
-                self._table.remove(key)
-        self._swept = today
+        if self._swept != today:
+            drop_old_queries(self._table, today - timedelta(days=self._keep_days))
+            self._swept = today
 
     def _keep_up(self) -> None:
         while not self._closing.wait(_WRITE_SECONDS):
@@ -217,6 +218,19 @@ class QueryLog:
                 self.flush()
             except Exception as error:  # noqa: BLE001  nobody would begin this thread again
                 _log.exception("query_log_broke", error=type(error).__name__)
+
+
+def drop_old_queries(table: ParquetTable, oldest: date) -> None:
+    """Remove the files of the days before `oldest`, whoever wrote them and whatever they hold; what
+    cannot be removed is said in the log and left."""
+    if not table.folder.is_dir():
+        return
+    for path in table.folder.iterdir():
+        if _OF_A_DAY.match(path.name) and path.name[:10] < oldest.isoformat():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("old_queries_not_removed", file=path.name, reason=str(error))
 
 
 @dataclass(frozen=True)
@@ -253,19 +267,24 @@ def read_queries(
     *,
     columns: Sequence[str] = QUERY_SCHEMA.names,
     where: Mapping[str, str] | None = None,
+    with_vector: bool = False,
 ) -> pa.Table:
-    """At most `most` distinct queries of some days, those with the smallest keys, each once a day.
+    """At most `most` distinct queries of some days, those with the smallest keys, each once by mode
+    as it was asked last.
 
-    columns: of QUERY_SCHEMA; where: values that columns must have. Read file by file.
+    columns: of QUERY_SCHEMA; where: values that columns must have; with_vector: only queries that
+    have one. Read file by file.
     """
     import pyarrow.compute as pc
 
-    needed = list(dict.fromkeys([*columns, "key", *(where or ())]))
+    needed = list(dict.fromkeys([*columns, "key", *(where or ()), *["vector"] * with_vector]))
     found = pa.schema([QUERY_SCHEMA.field(name) for name in needed]).empty_table()
-    for key in query_keys(table, first, last):
+    for key in reversed(query_keys(table, first, last)):
         rows = table.dataset([key]).to_table(columns=needed)
         for name, value in (where or {}).items():
             rows = rows.filter(pc.equal(rows[name], value))
+        if with_vector:
+            rows = rows.filter(pc.is_valid(rows["vector"]))
         found = pa.concat_tables([found, rows.cast(found.schema)])
         _, once = np.unique(found["key"].to_numpy(), return_index=True)
         found = found.take(once[:most])
@@ -300,11 +319,22 @@ def _batch(day: date, kept: dict[int, Asked], *, texts: bool) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*arrays, vectors], schema=QUERY_SCHEMA)
 
 
-def _key(day: date, asked: Asked) -> int:
-    """A hash of the day and the vector; without one, of chance."""
-    content = uuid4().bytes if asked.vector is None else asked.vector.tobytes()
-    salted = f"{day.isoformat()} {asked.mode} {asked.fingerprint}".encode() + content
-    return int.from_bytes(blake2b(salted, digest_size=8).digest(), "big")
+def unit_of(key: int) -> str:
+    """The query that a key is of, whatever the day and the mode."""
+    return str(key >> _MODE_BITS)
+
+
+def _key(asked: Asked) -> int:
+    """A hash of the query, in whose last bits stands the mode.
+
+    The query is its vector or, where words alone were searched, its text; without either, chance.
+    """
+    content = asked.text.encode() if asked.text else uuid4().bytes
+    if asked.vector is not None:
+        content = asked.vector.tobytes()
+    digest = blake2b(asked.fingerprint.encode() + b" " + content, digest_size=8).digest()
+    mode = _MODES.index(asked.mode) if asked.mode in _MODES else len(_MODES)
+    return int.from_bytes(digest, "big") >> _MODE_BITS << _MODE_BITS | mode
 
 
 def vectors_in(table: pa.Table) -> tuple[list[int], npt.NDArray[np.float32]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from embedding_assets.errors import StoreLockedError
 
 _POLL_SECONDS = 0.05
+_HOLD_SECONDS = 5.0
 
 
 @contextmanager
@@ -31,6 +32,32 @@ def locked(path: Path, timeout_seconds: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold(path: Path) -> int:
+    """Take the lock on `path` and keep it until this process ends; the descriptor, whose closing
+    lets it go before.
+
+    Raises StoreLockedError when another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _acquire(descriptor, path, _HOLD_SECONDS)
+        _sign(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def signer(path: Path) -> int | None:
+    """The id of the process that took the lock on `path` last, by its own count; None when none
+    ever did."""
+    try:
+        return int(json.loads(path.read_text())["pid"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def holder(path: Path) -> str | None:

@@ -53,6 +53,7 @@ def test_long_and_many_lined_alerts_are_cut():
     assert len(shown.text) == len(shown.facts["z"]) == 4_000
 
 
-def test_a_thing_is_known_by_kind_and_title():
+def test_a_thing_is_known_by_kind_title_and_severity():
     first, second = Alert("x", "t", "once", {"n": 1}), Alert("x", "t", "twice", {"n": 2})
     assert first.key == second.key != Alert("y", "t", "once").key
+    assert first.key != Alert("x", "t", "once", severity="warning").key

@@ -204,10 +204,18 @@ def test_a_mail_server_that_refuses_is_told_of_and_not_asked_again(box, command,
     assert len(box.answers[command]) == 1 and not box.messages
 
 
-def test_one_refused_address_is_told_of_and_the_others_get_it(box):
+def test_one_refused_address_is_told_of_and_the_others_get_it_once(box, tmp_path, capsys):
     box.answers["RCPT"] = ["550 unknown"]
-    assert "a@x.org" in reason("email", mailing(box))
+    [found] = [each for each in send(ALERT, mailing(box), tmp_path) if each.way == "email"]
+    assert (found.state, found.reason) == ("delivered", "127.0.0.1 refused a@x.org")
+    assert "alert_not_to_all" in capsys.readouterr().out
+    assert states(ALERT, mailing(box), tmp_path)["email"] == "held back"
     assert len(box.messages) == 1
+
+
+def test_where_every_address_is_refused_it_is_not_delivered(box):
+    box.answers["RCPT"] = ["550 unknown", "550 unknown"]
+    assert "a@x.org, b@x.org" in reason("email", mailing(box))
 
 
 def test_what_does_not_answer_is_given_up(box, hook):
@@ -245,6 +253,16 @@ def test_neither_alert_nor_log_names_the_secrets_of_the_ways(box, hook, capsys):
     assert PASSWORD not in seen and "S3CR3T" not in seen
 
 
+def test_a_url_with_a_password_is_refused_and_not_shown(capsys):
+    url = "http://alerts:s3cretpw@127.0.0.1/hook/of-this-team?key=1234567890"
+    settings = AlertSettings(webhook_url=SecretStr(url))
+    assert reason("webhook", settings) == "alerts.webhook_url is no usable URL"
+    text = "s3cretpw, alerts:s3cretpw@, POST /hook/of-this-team, 1234567890"
+    send(Alert("x", "t", text), settings)
+    shown = capsys.readouterr().out
+    assert not any(part in shown for part in ("s3cretpw", "of-this-team", "1234567890"))
+
+
 def test_a_thing_that_flaps_is_told_once_and_logged_each_time(hook, tmp_path, capsys):
     settings = posting(hook)
     made = [states(ALERT, settings, tmp_path)["webhook"] for _ in range(5)]
@@ -271,6 +289,15 @@ def test_no_more_than_the_most_go_out_in_an_hour(hook, tmp_path):
     alerts = [Alert("x", f"thing {number}", "") for number in range(6)]
     made = [states(each, posting(hook, most_an_hour=3), tmp_path)["webhook"] for each in alerts]
     assert made == ["delivered"] * 3 + ["held back"] * 3
+
+
+def test_a_webhook_that_acts_and_does_not_answer_acts_no_more_than_the_most_in_an_hour(
+    hook, tmp_path
+):
+    hook.hangs = True
+    settings = posting(hook, most_an_hour=2, timeout_seconds=0.2)
+    made = [states(ALERT, settings, tmp_path)["webhook"] for _ in range(4)]
+    assert made == ["failed"] * 2 + ["held back"] * 2
 
 
 def test_a_damaged_memory_is_begun_anew(hook, tmp_path):

@@ -88,6 +88,15 @@ def test_outcomes_far_from_what_was_expected_are_worse(live):
     assert row["observed"] == pytest.approx(row["expected"] / 2, rel=0.1)
 
 
+def test_arrivals_are_numbered_on_though_the_oldest_expectations_go(live, monkeypatch):
+    """Else each one would be judged at the level of the last that is kept, for ever."""
+    monkeypatch.setattr("embedding_assets.apps.predictions._KEPT", 3)
+    for number in range(1, 6):
+        shown_in_all = 1_000 * (number + 1)
+        outcomes_arrive(live, RATES * shown_in_all + number, [shown_in_all] * 60, hours=number)
+    assert [each.number for each in arrivals(live.predictions, "v1")] == [4, 5]
+
+
 def test_counts_that_were_corrected_downwards_say_nothing(live):
     clicks, impressions = RATES * 1_000, np.full(60, 2_000)
     impressions[:5] = 500

@@ -20,6 +20,15 @@ def test_each_case_gives_a_p_value():
             assert 0 < p_value <= 1 and 0 <= effect <= 1, case.name
 
 
+def test_questions_that_come_again_are_evidence_only_when_each_day_is_taken_alone():
+    known, cases = texts(), {case.name: case for case in CASES}
+    p_values = [
+        cases[name].judge(known, np.random.default_rng(0))[0]
+        for name in ("questions that come again", "the same, each day taken alone")
+    ]
+    assert p_values[0] > 0.05 > p_values[1]
+
+
 def test_a_row_tells_how_often_it_was_called_drift_with_its_interval():
     verdicts = iter([0.01, 0.5, 0.05, 0.9])
     case = Case("any", True, 10, lambda *_: (next(verdicts), 0.2))

@@ -2,13 +2,17 @@ import shutil
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from embedding_assets.alerts.seen import read_checks
 from embedding_assets.definitions import defs
-from embedding_assets.defs import alerting
+from embedding_assets.defs import alerting, resources
 from embedding_assets.defs.policy import DAILY
 from embedding_assets.defs.resources import WorkspaceResource
+from embedding_assets.workspace import Workspace
 from embedding_assets_tests.alerts.inboxes import webhook_server
 from embedding_assets_tests.defs.test_automation import orders, settle
 from embedding_assets_tests.integration.workplace import write_records
@@ -44,10 +48,6 @@ def clock(monkeypatch):
     return made
 
 
-def resources():
-    return {"workspace": WorkspaceResource()}
-
-
 class Watch:
     """A sensor with its cursor, as the daemon calls it."""
 
@@ -56,11 +56,12 @@ class Watch:
         self.cursor = None
 
     def look(self):
+        needed = self.sensor.required_resource_keys
         context = dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.definitions,
-            resources=resources(),
+            resources={"workspace": WorkspaceResource()} if "workspace" in needed else {},
         )
         found = self.sensor(context)
         if isinstance(found, dg.SkipReason):
@@ -84,7 +85,6 @@ def failed_run(instance, tags=None):
         dagster_instance=instance,
         dagster_run=result.dagster_run,
         dagster_event=result.get_run_failure_event(),
-        resources=resources(),
     ).for_run_failure()
 
 
@@ -103,10 +103,42 @@ def test_of_a_run_that_is_tried_again_people_are_warned(hook, instance):
     assert alert["severity"] == "warning" and "tried again by itself" in alert["text"]
 
 
+def test_the_last_failure_is_told_after_those_that_were_tried_again(hook, instance):
+    alerting.run_failed(failed_run(instance, {"dagster/will_retry": "true"}))
+    alerting.run_failed(failed_run(instance))
+    assert [alert["severity"] for alert in hook.received] == ["warning", "error"]
+
+
 def test_runs_of_one_job_that_fail_again_and_again_are_told_once(hook, instance):
     for _ in range(4):
         alerting.run_failed(failed_run(instance))
     assert len(hook.received) == 1
+
+
+@pytest.fixture
+def closed(inside, monkeypatch):
+    """A data folder that this release cannot open."""
+    (inside.data_dir / "schema.json").write_text('{"schema_version": 99}')
+    monkeypatch.setattr(resources, "open_workspace", lambda settings: Workspace(settings).ensure())
+    return inside
+
+
+def test_of_a_data_folder_that_cannot_be_opened_people_are_told(
+    hook, closed, checked, instance, clock
+):
+    alerting.run_failed(failed_run(instance))
+    checked.passes["gate"] = False
+    checked.run()
+    Watch(alerting.checks_failed, instance, checked.definitions).look()
+    judged(instance, "app_index", FreshnessState.FAIL)
+    Watch(alerting.assets_not_fresh, instance).look()
+    overdue = Watch(alerting.data_overdue, instance)
+    assert overdue.look() == "Wrong: data folder"
+    clock.hours(7)
+    overdue.look()
+    kinds = [alert["kind"] for alert in hook.received]
+    assert kinds == ["run_failed", "check_failed", "data_stale", "data_overdue"]
+    assert "schema version 99" in hook.received[-1]["text"]
 
 
 def test_a_webhook_that_does_not_answer_breaks_nothing(inside, instance, monkeypatch, capsys):
@@ -219,6 +251,36 @@ def test_what_came_of_the_checks_is_kept_for_those_who_do_not_know_dagster(
     assert {each.name: (each.state, each.blocking) for each in seen} == {
         "vectors:gate": ("passed", True), "vectors:drift": ("warned", False),
     }  # fmt: skip
+
+
+def test_what_cannot_be_kept_is_told_nevertheless(hook, inside, checked, instance, capsys):
+    (inside.data_dir / "seen").write_text("no folder")
+    checked.passes["gate"] = False
+    checked.run()
+    Watch(alerting.checks_failed, instance, checked.definitions).look()
+    judged(instance, "app_index", FreshnessState.FAIL)
+    Watch(alerting.assets_not_fresh, instance).look()
+    assert [each["kind"] for each in hook.received] == ["check_failed", "data_stale"]
+
+
+def test_a_failed_check_stands_while_its_asset_is_made_anew(hook, inside, checked, instance):
+    checked.passes["gate"] = False
+    checked.run()
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    assert watch.look() == "Wrong: vectors:gate"
+    cursor = watch.cursor
+    job = checked.definitions.resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    planned = AssetCheckEvaluationPlanned(asset_key=dg.AssetKey("vectors"), check_name="gate")
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value
+    event = dg.DagsterEvent(kind, job.name, event_specific_data=planned)
+    instance.report_dagster_event(event, run.run_id)
+    assert watch.look() == "Wrong: vectors:gate"
+    assert watch.cursor == cursor
+    assert {each.name: each.state for each in read_checks(inside.data_dir)[1]} == {
+        "vectors:gate": "failed", "vectors:drift": "passed",
+    }  # fmt: skip
+    assert len(hook.received) == 1
 
 
 def test_assets_that_are_made_nightly_have_a_freshness_policy():

@@ -1,14 +1,21 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from embedding_assets.definitions import defs
-from embedding_assets.defs.drift import drift_alert, performance_alert
+from embedding_assets.defs.drift import (
+    drift_alert,
+    model_performance_not_worse,
+    performance_alert,
+)
 from embedding_assets.defs.drift_automation import daily_drift, drift_job
-from embedding_assets.defs.resources import configured_workspace
+from embedding_assets.defs.resources import WorkspaceResource, configured_workspace
+from embedding_assets.quality.live import LIVE_SCHEMA
 from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
+from embedding_assets.storage.slices import digest_of, table_slice
 from embedding_assets.workspace import Workspace
 
 JOB = dg.Definitions(
@@ -50,6 +57,15 @@ def test_a_run_without_data_says_so_and_warns_of_nothing(inside, instance, alert
     assert alerts == []
 
 
+def test_searches_of_long_ago_go_though_none_are_kept_any_more(inside, instance, monkeypatch):
+    monkeypatch.setenv("EMBEDDING_ASSETS_DRIFT__QUERY_LOG", "false")
+    workspace = configured_workspace()
+    ask(workspace, 200, topic=0)
+    assert workspace.table(QUERIES).keys()
+    assert JOB.execute_in_process(instance=instance).success
+    assert workspace.table(QUERIES).keys() == []
+
+
 def test_drift_warns_tells_and_proposes_once_more_with_a_picture(inside, instance, alerts):
     workspace = configured_workspace()
     workspace.switch_model()
@@ -69,6 +85,21 @@ def test_drift_warns_tells_and_proposes_once_more_with_a_picture(inside, instanc
     ]  # fmt: skip
     metadata = event.materialization.metadata
     assert "data:image/png;base64" in metadata["picture"].value
+
+
+def test_only_current_rows_of_live_models_are_told(inside, alerts):
+    table = configured_workspace().table("model_performance")
+    row = {
+        "domain": "search", "measure": "empty results", "day": date(2026, 3, 30), "trials": 100,
+        "observed": 0.2, "expected": 0.02, "p_value": 0.001, "verdict": "worse", "reason": None,
+        "proposal": "go back",
+    }  # fmt: skip
+    for models in (["gone"], ["gone", "live"]):
+        rows = [row | {"model": model, "current": model == "live"} for model in models]
+        table.write(table_slice(pa.Table.from_pylist(rows, LIVE_SCHEMA), digest_of(models)))
+        found = model_performance_not_worse(table, WorkspaceResource())
+        assert found.passed == ("live" not in models)
+    assert [alert.facts["model"] for alert in alerts] == ["live"]
 
 
 def test_it_is_looked_for_each_night():

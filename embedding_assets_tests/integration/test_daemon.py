@@ -117,35 +117,3 @@ def test_only_runs_that_were_killed_begin_again(graph, home):
         killed = instance.create_run_for_job(doomed, status=dg.DagsterRunStatus.STARTED)
         instance.report_run_failed(killed, "Its process was killed.")
         assert will_retry(killed.run_id) == "true"
-
-
-def test_a_run_that_was_killed_with_the_code_server_is_marked_as_failed(graph, home):
-    from embedding_assets.defs.runs import end_killed_runs
-
-    @dg.op
-    def told(context):
-        return None
-
-    @dg.job
-    def one():
-        told()
-
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    with dg.DagsterInstance.get() as instance:
-        runs = {}
-        for name, pid, tags in (
-            ("killed", gone.pid, {".dagster/grpc_info": "{}"}),
-            ("alive", os.getpid(), {".dagster/grpc_info": "{}"}),
-            ("elsewhere", gone.pid, {}),
-        ):
-            runs[name] = instance.create_run_for_job(
-                one, status=dg.DagsterRunStatus.STARTED, tags=tags
-            )
-            event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "one", pid=pid)
-            instance.report_dagster_event(event, runs[name].run_id)
-        assert [run.run_id for run in end_killed_runs(instance)] == [runs["killed"].run_id]
-        statuses = {name: instance.get_run_by_id(run.run_id).status.value
-                    for name, run in runs.items()}  # fmt: skip
-        assert statuses == {"killed": "FAILURE", "alive": "STARTED", "elsewhere": "STARTED"}
-        assert end_killed_runs(instance) == []

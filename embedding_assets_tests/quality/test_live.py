@@ -74,6 +74,15 @@ def test_days_without_trials_have_no_row_and_old_days_do_not_count():
     assert old["verdict"] == "not judged"
 
 
-def test_the_newest_day_of_each_model_counts():
-    rows = [*judged(series([50] * 3), LOOKS), nothing("apps", "clicks", "none", DAY)]
-    assert [row["day"] for row in newest(rows)] == [DAY + timedelta(days=2), DAY]
+def test_of_each_measure_the_current_rows_count_and_else_the_last_one():
+    gone = judged(series([50] * 3), LOOKS)
+    days = [DayCount(DAY + timedelta(days=n), 1_000, 50) for n in range(5)]
+    last = DAY + timedelta(days=4)
+    live = judged(Series("search", "clicks", "model v2", days, "up", last=last), LOOKS)
+    other = judged(Series("search", "clicks", "model v1", days[:4], "up"), LOOKS)
+    rows = [*gone, *live, *other, nothing("apps", "clicks", "none", DAY)]
+    assert [(row["measure"], row["model"], row["day"]) for row in newest(rows)] == [
+        ("clicks", "model v2", last),
+        ("empty results", "model v1", DAY + timedelta(days=2)),
+        ("clicks", "", DAY),
+    ]

@@ -11,6 +11,7 @@ from embedding_assets.search.query_log import (
     SearchCount,
     read_queries,
     search_counts,
+    unit_of,
     vectors_in,
 )
 from embedding_assets.storage.parquet import ParquetTable
@@ -133,6 +134,47 @@ def test_files_that_are_too_old_go(table, clock):
     new.note(asked(2))
     new.flush()
     assert [key[:10] for key in table.keys()] == ["2026-03-12"]
+
+
+def test_files_that_are_too_old_go_though_nobody_searches_and_one_is_damaged(table, clock):
+    table.folder.mkdir()
+    (table.folder / "2026-02-01.a.parquet").write_text("torn")
+    (table.folder / "2026-02-02.b.parquet").mkdir()  # cannot be removed
+    (table.folder / "2026-02-03.c.parquet").write_text("torn")
+    (table.folder / "2026-02-27.d.parquet").write_text("young")
+    QueryLog(table, keep_days=10, clock=clock).flush()
+    left = ["2026-02-02.b.parquet", "2026-02-27.d.parquet"]
+    assert sorted(path.name for path in table.folder.iterdir()) == left
+
+
+def test_a_query_is_one_unit_on_all_days_and_by_all_modes_and_is_read_once(table, clock):
+    log = QueryLog(table, clock=clock)
+    for hits in (1, 2, 3):
+        log.note(asked(1, hits))
+        log.note(asked(1, hits, mode="semantic"))
+        log.note(asked(1, hits, mode="keyword"))
+        log.note(asked(2, hits, mode="keyword"))
+        clock.now += 86_400
+    log.flush()
+    found = read_queries(table, DAY, date(2026, 3, 3), 100).to_pylist()
+    assert sorted((row["mode"], row["hits"]) for row in found) == [
+        ("hybrid", 3), ("keyword", 3), ("keyword", 3), ("semantic", 3),
+    ]  # fmt: skip
+    units = [unit_of(row["key"]) for row in found]
+    by_vector = {unit for unit, row in zip(units, found, strict=True) if row["vector"]}
+    assert len(by_vector) == 1 and len(set(units)) == 3
+
+
+def test_queries_are_chosen_before_they_are_counted_off(table, clock):
+    log = QueryLog(table, clock=clock)
+    for number in range(300):
+        log.note(asked(number, mode="keyword"))
+        log.note(asked(number, fingerprint="other"))
+    for number in range(30):
+        log.note(asked(number))
+    log.flush()
+    found = read_queries(table, DAY, DAY, 30, where={"fingerprint": "one"}, with_vector=True)
+    assert len(found) == 30 and set(found["mode"].to_pylist()) == {"hybrid"}
 
 
 def test_what_cannot_be_written_waits_and_is_told(tmp_path, clock):

@@ -1,10 +1,12 @@
+import shutil
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
-from embedding_assets.errors import StoreDamagedError
+from embedding_assets.errors import OutputError, StoreDamagedError
 from embedding_assets.search.build import build_index
 from embedding_assets.search.documents import DocumentSearch, Mode
 from embedding_assets.search.query_log import QUERIES
@@ -333,6 +335,22 @@ def test_no_search_is_kept_where_the_settings_say_so(stock, open_client, monkeyp
     service = client.app.state.service
     assert service.query_log() is None
     assert not service.workspace().table(QUERIES).folder.exists()
+
+
+def test_health_says_how_many_searches_wait_and_why_they_are_not_kept(stock, open_client):
+    client = open_client(encoder=lambda: ENCODER)
+    service = client.app.state.service
+    assert client.get("/health").json()["parts"]["query_log"]["details"] == {}
+    found(client)
+    service.query_log().flush()
+    assert service._look_at_query_log() == {"waiting": 0, "dropped": 0}
+    folder = Path(str(service.workspace().table(QUERIES).folder))
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    found(client)
+    service.query_log().flush()
+    with pytest.raises(OutputError, match="Searches wait to be kept"):
+        service._look_at_query_log()
 
 
 @pytest.fixture
