@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import structlog
 
 from embedding_assets.errors import NotFoundError
 from embedding_assets.storage.duck import identifier, only, query_engine, quoted
@@ -18,6 +19,8 @@ from embedding_assets.storage.tables import DuckTables, slice_footers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_log = structlog.get_logger()
 
 
 @dataclass
@@ -74,7 +77,7 @@ class Warehouse:
                 try:
                     copied = self._copy_tables(source)
                     for name, (folder, schema) in self.parquet.items():
-                        source.execute(_view(name, folder, schema))
+                        _make_view(source, name, folder, schema)
                     for name, schema in self.duckdb.items():
                         if name not in copied:
                             source.execute(_empty_view(name, schema))
@@ -133,6 +136,19 @@ class Warehouse:
                 "SELECT * REPLACE (? AS name) FROM _slices WHERE name = ?", [name, stored]
             )  # fmt: skip
         return {*shown.values()}
+
+
+def _make_view(
+    connection: "DuckDBPyConnection", name: str, folder: Path, schema: pa.Schema
+) -> None:
+    """A damaged file keeps nobody from the other assets: who asks for its own is told of it."""
+    import duckdb
+
+    try:
+        connection.execute(_view(name, folder, schema))
+    except duckdb.InvalidInputException as error:
+        _log.warning("asset_not_shown", asset=name, error=str(error))
+        connection.execute(f"{_empty_view(name, schema)} OR error({quoted(str(error))})")
 
 
 def _view(name: str, folder: Path, schema: pa.Schema) -> str:

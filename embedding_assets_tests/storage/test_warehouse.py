@@ -120,17 +120,19 @@ connection.execute("CREATE TABLE notes AS SELECT 1 AS n")"""
     assert query(warehouse, "SELECT count(*) FROM bad") == [(0,)]
 
 
-def test_a_failed_publication_leaves_the_old_file_and_nothing_beside_it(warehouse):
+def test_a_failed_publication_leaves_the_old_file_and_nothing_beside_it(warehouse, monkeypatch):
     warehouse.publish()
     before = warehouse.path.read_bytes()
-    broken = warehouse.parquet["orders"][0]
-    broken.mkdir(parents=True)
-    (broken / "k.parquet").write_text("torn")
+
+    def fail(schema):
+        raise duckdb.IOException("the disk failed")
+
+    monkeypatch.setattr("embedding_assets.storage.warehouse._empty_columns", fail)
     with pytest.raises(duckdb.Error):
         warehouse.publish()
     assert warehouse.path.read_bytes() == before
     assert sorted(path.name for path in warehouse.path.parent.iterdir()) == [
-        "assets", "locks", "tables.duckdb", "warehouse.duckdb",
+        "locks", "tables.duckdb", "warehouse.duckdb",
     ]  # fmt: skip
 
 
@@ -207,3 +209,19 @@ def test_what_a_run_that_died_replaced_is_shown_by_the_next_one(warehouse):
     again = follow(warehouse, replaced=False)
     assert again != published
     assert follow(warehouse, replaced=False) == again
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"PAR1" + b"x" * 100 + b"PAR1"])
+def test_a_damaged_file_hides_its_asset_alone_and_says_so(warehouse, content):
+    numbers(warehouse, 1)
+    maps = ParquetTable.at(warehouse.parquet["map"][0])
+    maps.write(table_slice(pa.table({"id": ["a"]}), "d", "k"))
+    damaged = warehouse.parquet["orders"][0] / "torn.parquet"
+    damaged.write_bytes(content)
+    warehouse.publish()
+    assert query(warehouse, "SELECT id FROM map") == [("a",)]
+    with pytest.raises(duckdb.Error, match="torn.parquet"):
+        query(warehouse, "SELECT count(*) FROM orders")
+    damaged.unlink()
+    warehouse.publish()
+    assert query(warehouse, "FROM orders") == [(1,)]
