@@ -12,7 +12,6 @@ import pyarrow as pa
 import structlog
 
 from embedding_assets.aside import aside
-from embedding_assets.documents.document import Block, Kind
 from embedding_assets.documents.entities.finder import Finder
 from embedding_assets.documents.entities.fitting import Fitting, fit
 from embedding_assets.documents.entities.model import EntityModel
@@ -26,7 +25,7 @@ from embedding_assets.errors import (
     NotFoundError,
     SettingsError,
 )
-from embedding_assets.library import parse_file
+from embedding_assets.given_text import given_blocks
 from embedding_assets.registry import TrainedModel
 from embedding_assets.storage.files import published
 from embedding_assets.storage.parquet import ParquetTable
@@ -47,7 +46,6 @@ ENTITY_MODEL_SCHEMA = pa.schema(
 )
 """A type of entity: how many were trained on, how many held out, and the strict scores on these;
 null where there were none."""
-_LONGEST_PATH = 4_096
 _NOTHING = digest_of("no entity model")
 _log = structlog.get_logger()
 
@@ -200,18 +198,12 @@ class Entities:
         )
 
     def of_text(self, text: str) -> list[dict[str, Any]]:
-        """The entities in a text or, when it names one, in a file, in reading order.
+        """The entities in a text or, when it names one, in a file, in reading order; `-` reads
+        standard input.
 
         Raises InputError and SettingsError subclasses.
         """
-        file = Path(text) if len(text) < _LONGEST_PATH and "\n" not in text else None
-        if file is None or not file.is_file():
-            blocks = [Block(Kind.PARAGRAPH, text)]
-        elif file.suffix.lower() in (".txt", ".md"):
-            blocks = [Block(Kind.PARAGRAPH, file.read_text(encoding="utf-8", errors="replace"))]
-        else:
-            blocks = list(parse_file(file, self._workspace.settings).blocks)
-        return entities_of(blocks, self.finder())
+        return entities_of(given_blocks(text, self._workspace.settings), self.finder())
 
     def of_document(self, doc_id: str | None) -> list[dict[str, Any]]:
         """The stored entities of a document, or of all, in reading order.
