@@ -81,9 +81,15 @@ def _classifier_lines(figures: dict[str, Any]) -> list[str]:
         return [f"The labels cannot be used: {figures['problem']} {figures['mend']}"]
     if "way" not in figures:
         return ["No classifier: set classification.labels or classification.categories."]
-    learnt = f"{figures['categories']} categories, learnt from {figures['labelled_texts']:,} texts"
+    learnt = f"{figures['categories']} categories, "
+    if figures["way"] == "descriptions":
+        learnt += "told by their names and descriptions"
+    else:
+        learnt += f"learnt from {figures['labelled_texts']:,} texts"
+    if "without_texts" in figures:
+        learnt += f" (no text of {figures['without_texts']})"
     if "macro_f1" not in figures:
-        return [f"{learnt}; not judged, as no text could be left out"]
+        return [f"{learnt}; not judged: that takes two texts each of two categories or more"]
     return [
         f"{learnt}: macro-F1 {figures['macro_f1']:.3f}, accuracy {figures['accuracy']:.3f} "
         f"(by names alone {figures['accuracy_by_descriptions']:.3f}), ECE {figures['ece']:.3f}, "

@@ -104,7 +104,8 @@ def few_of_each(labelled: LabelledTexts, count: int, seed: int) -> LabelledTexts
     ]
     rows = np.sort(np.concatenate(kept))
     texts = tuple(labelled.texts[row] for row in rows.tolist())
-    return replace(labelled, texts=texts, labels=labelled.labels[rows])
+    weights = np.ones(len(labelled.categories))
+    return replace(labelled, texts=texts, labels=labelled.labels[rows], weights=weights)
 
 
 def measure(
@@ -157,6 +158,8 @@ def tfidf(train: LabelledTexts) -> tuple[Predict, float, float]:
     def predict(texts: Sequence[str]) -> Probabilities:
         whole = np.zeros((len(texts), len(train.categories)))
         whole[:, model.classes_] = model.predict_proba(texts)
+        whole *= train.weights  # of a sample, as ours
+        whole /= whole.sum(axis=1, keepdims=True)
         return whole
 
     return predict, seconds, 0.0
