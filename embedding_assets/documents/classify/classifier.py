@@ -161,7 +161,7 @@ class DocumentClassifier:
         return np.exp(stacked_scores(members, self.weights, self.prior))
 
     def classify(self, texts: Sequence[str], vectors: Vectors, ranks: int = 3) -> list[Classified]:
-        """What is said of each text with its vector; a text without any letter gets no category."""
+        """What is said of each text with its vector; an empty text gets no category."""
         if not len(texts):
             return []
         found = []

@@ -18,6 +18,8 @@ MOST_TEXTS = 20_000
 MOST_CHARACTERS = 10_000_000
 TEXT_CHARACTERS = 8_000
 """What is read of one text, at most: its beginning."""
+LONGEST_TEXT = 2 * TEXT_CHARACTERS
+"""What is looked at for that, as white space is not counted."""
 MOST_CATEGORIES = 1_000
 _LONGEST_LABEL = 1_000
 _HYPHENS = re.compile(r"(?<=[^\W_])[-_]+(?=[^\W_])")
@@ -51,8 +53,9 @@ class Category:
 class LabelNotes:
     """What was seen in labelled texts besides what is learnt from.
 
-    without_text, without_label: rows left out. repeated: rows that were there before.
-    left_out: rows beyond what is learnt from. merged: other spellings of a category, by its name.
+    without_text: rows left out, documents that cannot be read among them. without_label: rows left
+    out. repeated: rows that were there before. left_out: rows beyond what is learnt from.
+    merged: other spellings of a category, by its name.
     """
 
     without_text: int = 0
@@ -211,7 +214,7 @@ class _Sample:
 
 def _clean(row: LabelledRow) -> tuple[str, str]:
     """Text and label with single spaces; of a long text its beginning."""
-    text = " ".join((row.text or "")[: 2 * TEXT_CHARACTERS].split())[:TEXT_CHARACTERS]
+    text = " ".join((row.text or "")[:LONGEST_TEXT].split())[:TEXT_CHARACTERS]
     return text, " ".join((row.label or "").split())
 
 
