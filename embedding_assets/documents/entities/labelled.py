@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from embedding_assets.errors import EmptyInputError
@@ -150,31 +150,49 @@ def tags_of(example: Example) -> list[str]:
 def folds(
     examples: Sequence[Example], count: int, seed: int = 0
 ) -> Iterator[tuple[list[Example], list[Example]]]:
-    """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`."""
-    order = list(range(len(examples)))
+    """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`, those of
+    the same words in the same one."""
+    order = _repeated(examples)
     random.Random(seed).shuffle(order)
     for number in range(count):
-        chosen = set(order[number::count])
-        rest = [each for place, each in enumerate(examples) if place not in chosen]
-        yield rest, [examples[place] for place in sorted(chosen)]
+        chosen = {place for group in order[number::count] for place in group}
+        yield _parted(examples, chosen)
 
 
 def hold_out(
     examples: Sequence[Example], share: float, seed: int = 0
 ) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and those to judge by; a label that only one example has stays with
-    the former."""
-    found = Counter(label for each in examples for label in {span.label for span in each.spans})
-    rare = {label for label, count in found.items() if count == 1}
-    free = [
-        place
-        for place, each in enumerate(examples)
-        if not rare & {span.label for span in each.spans}
-    ]
+    """Examples to train on, and those to judge by, `share` of all at most; those of the same words
+    stay together, and each label keeps one of the former at least."""
+    groups = _repeated(examples)
+    labels = [{span.label for place in group for span in examples[place].spans} for group in groups]
+    taught = Counter(label for each in labels for label in each)
+    free = [number for number, each in enumerate(labels) if all(taught[one] > 1 for one in each)]
     random.Random(seed).shuffle(free)
-    held = set(free[: round(share * len(examples))])
-    rest = [each for place, each in enumerate(examples) if place not in held]
-    return rest, [examples[place] for place in sorted(held)]
+    wanted = round(share * len(examples))
+    held: set[int] = set()
+    for number in free:
+        fits = len(held) + len(groups[number]) <= wanted
+        if fits and all(taught[label] > 1 for label in labels[number]):
+            held.update(groups[number])
+            taught.subtract(labels[number])
+    return _parted(examples, held)
+
+
+def _repeated(examples: Sequence[Example]) -> list[list[int]]:
+    """The places of the examples, those of the same words together."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, example in enumerate(examples):
+        groups.setdefault(example.words, []).append(place)
+    return list(groups.values())
+
+
+def _parted(
+    examples: Sequence[Example], chosen: Container[int]
+) -> tuple[list[Example], list[Example]]:
+    """The examples that are not at those places, and those that are."""
+    rest = [each for place, each in enumerate(examples) if place not in chosen]
+    return rest, [each for place, each in enumerate(examples) if place in chosen]
 
 
 def _spellings(found: Counter[str]) -> dict[str, str]:

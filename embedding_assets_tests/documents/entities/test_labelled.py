@@ -1,4 +1,6 @@
+import random
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -50,15 +52,50 @@ def test_tags_begin_each_entity():
     assert tags_of(Example(("a", "b", "c", "d"), spans)) == ["B-ORG", "I-ORG", "B-ORG", "O"]
 
 
+def sentence(words, *labels):
+    return replace(example(*labels), words=tuple(words.split()))
+
+
 def test_a_label_that_one_example_has_is_trained_on():
-    examples = [example("ORG")] * 9 + [example("RARE")]
+    examples = [sentence(f"word {n}", "ORG") for n in range(9)] + [sentence("a b", "RARE")]
     for seed in range(5):
         rest, held = hold_out(examples, 0.5, seed)
-        assert example("RARE") in rest and len(held) == 5
+        assert examples[-1] in rest and len(held) == 5
+
+
+def test_no_label_is_held_out_whole():
+    examples = [
+        *(sentence(f"word {n}", "ORG") for n in range(8)),
+        *(sentence(f"two {n}", "TWO") for n in range(2)),
+        *(sentence(f"three {n}", "THREE", "TWO" if n else "ORG") for n in range(3)),
+    ]
+    for seed in range(50):
+        rest, held = hold_out(examples, 0.8, seed)
+        assert len(rest) + len(held) == 13
+        assert {span.label for each in rest for span in each.spans} == {"ORG", "TWO", "THREE"}
+
+
+def test_repeated_sentences_are_on_one_side():
+    once = [sentence(f"word {n}", "ORG") for n in range(30)]
+    examples = [*once, *once[:10], *(replace(each, spans=()) for each in once[:5])]
+    for seed in range(20):
+        rest, held = hold_out(examples, 0.4, seed)
+        assert not {each.words for each in rest} & {each.words for each in held}
+        assert 15 <= len(held) <= 18
+        for rest, held in folds(examples, 4, seed):
+            assert not {each.words for each in rest} & {each.words for each in held}
+
+
+def test_without_repeats_the_draw_is_that_of_single_sentences():
+    examples = [sentence(f"word {n}", "ORG") for n in range(20)]
+    order = list(range(20))
+    random.Random(3).shuffle(order)
+    assert hold_out(examples, 0.2, 3)[1] == [examples[place] for place in sorted(order[:4])]
+    assert next(folds(examples, 5, 3))[1] == [examples[place] for place in sorted(order[::5])]
 
 
 def test_each_example_is_in_one_fold():
-    examples = [example(str(number)) for number in range(11)]
+    examples = [sentence(f"word {number}", str(number)) for number in range(11)]
     parts = list(folds(examples, 5))
     assert sorted(each.spans[0].label for _, held in parts for each in held) == sorted(
         str(number) for number in range(11)
