@@ -90,7 +90,7 @@ class Entities:
                 )
         rules = Rules(
             self._settings.patterns,
-            {label: expression for label, _, expression in pairs},
+            [(label, expression) for label, _, expression in pairs],
             Path(gazetteer).expanduser() if gazetteer else None,
         )
         rules.require_usable()

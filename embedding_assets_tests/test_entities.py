@@ -183,7 +183,9 @@ def test_rules_that_cannot_be_used_are_named_and_stop_no_documents(make, setting
 
 
 def test_a_file_with_text_is_read_and_a_text_is_taken_as_it_is(make, tmp_path):
-    entities = make(expressions=("INVOICE=INV-[0-9]+", "DUE=due in [0-9]+ days")).entities
+    entities = make(
+        expressions=("INVOICE=INV-[0-9]+", "DUE=due in [0-9]+ days", "INVOICE=RE[0-9]+")
+    ).entities
     note = tmp_path / "note.txt"
     note.write_text("INV-77 is due in 3 days.")
     rows = entities.of_text(str(note))
@@ -194,6 +196,7 @@ def test_a_file_with_text_is_read_and_a_text_is_taken_as_it_is(make, tmp_path):
     document.write_text(json.dumps({"title": "A letter", "body": ["About INV-5."]}))
     assert [row["text"] for row in entities.of_text(str(document))] == ["INV-5"]
     assert entities.of_text(f"{note} INV-9\n")[0]["text"] == "INV-9"
+    assert [row["text"] for row in entities.of_text("INV-9 or RE7")] == ["INV-9", "RE7"]
 
 
 def test_entities_of_an_unknown_document_are_an_error(make):

@@ -15,10 +15,13 @@ _MONTH = (
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
 )
 _NUMBER = r"\d{1,3}(?:[,.' ]\d{3}){1,6}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,4})?"
-_SCALE = r"(?:\s(?:thousand|million|billion|trillion|bn|mn|m|k)\b)?"
+_SCALE = r"(?:(?:\s?(?:thousand|million|billion|trillion|bn|mn|m|k)|[MBK])\b)?"
 _CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK)"
 _SIGN = r"(?:[A-Z]{0,2}\$|[€£¥₹])"
 _CURRENCY = r"(?:euros?|dollars?|pounds?|francs?|yen|rupees?|cents?|pence)"
+_IBAN = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
+)
 _GROUP = "embedding_assets_entity"
 _PLAIN_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\((?!\?)", re.DOTALL)
 """What is escaped, a class of letters, or the beginning of a group without a name."""
@@ -55,6 +58,20 @@ def _built_in(
     return name, Pattern(name, label, find, check)
 
 
+def _ibans(text: str) -> Iterator[Match]:
+    """IBANs, behind which words in capitals may stand that look like more of them."""
+    at = 0
+    while match := _IBAN.search(text, at):
+        start, end = match.span()
+        at = text.find(" ", start, end) + 1 or end
+        while end > start:
+            if is_iban(text[start:end]):
+                yield start, end
+                at = end
+                break
+            end = text.rfind(" ", start, end)
+
+
 # Each has bounded repeats, or repeats of letters that what follows cannot be: time grows with the
 # length of the text alone.
 PATTERNS: Mapping[str, Pattern] = dict(
@@ -88,13 +105,7 @@ PATTERNS: Mapping[str, Pattern] = dict(
             r"@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])",
         ),
         _built_in("isin", "ISIN", r"(?<![A-Za-z0-9])[A-Z]{2}[A-Z0-9]{9}\d(?![A-Za-z0-9])", is_isin),
-        _built_in(
-            "iban",
-            "IBAN",
-            r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"
-            r"(?![A-Za-z0-9])",
-            is_iban,
-        ),
+        ("iban", Pattern("iban", "IBAN", _ibans)),
         _built_in(
             "url", "URL", r"(?<!\w)(?:https?://|www\.)[^\s<>\"'()\[\]{}|]{3,500}(?<![.,;:!?])"
         ),

@@ -29,6 +29,13 @@ def found(name, text):
         ("isin", "US0378331005 and US0378331006, DE000BAY0017", ["US0378331005", "DE000BAY0017"]),
         ("iban", "DE89 3704 0044 0532 0130 00 or DE88 3704 0044 0532 0130 00",
          ["DE89 3704 0044 0532 0130 00"]),
+        ("iban", "IBAN AT611904300234573201 BIC BKAUATWW", ["AT611904300234573201"]),
+        ("iban", "ES91 2100 0418 4502 0005 1332 EUR 500", ["ES91 2100 0418 4502 0005 1332"]),
+        ("iban", "BE68 5390 0754 7034 PAID IN FULL", ["BE68 5390 0754 7034"]),
+        ("iban", "PO12 BOX1 BE68 5390 0754 7034 GB82 WEST 1234 5698 7654 32",
+         ["BE68 5390 0754 7034", "GB82 WEST 1234 5698 7654 32"]),
+        ("money", "$5m, $1.5bn, 2k EUR, $3M, €4B or $5km; 10m long",
+         ["$5m", "$1.5bn", "2k EUR", "$3M", "€4B", "$5"]),
         ("url", "See https://example.org/a?b=1, or www.example.com.",
          ["https://example.org/a?b=1", "www.example.com"]),
     ],
@@ -87,7 +94,7 @@ def test_an_own_expression_cannot_run_away():
 )
 def test_an_expression_that_cannot_be_used_is_named(expression, why):
     with pytest.raises(SettingsError, match=f"of 'X' in entities.expressions {why}"):
-        Rules(expressions={"X": expression}).require_usable()
+        Rules(expressions=[("X", expression)]).require_usable()
 
 
 def test_an_unknown_pattern_is_named():
@@ -126,5 +133,12 @@ def test_the_digest_follows_what_is_looked_for(tmp_path):
     names.write_text("name,label\nOslo,CITY\n")
     digests = [Rules().digest, Rules(("money",)).digest, Rules(gazetteer=names).digest]
     names.write_text("name,label\nBergen,CITY\n")
-    digests += [Rules(gazetteer=names).digest, Rules(expressions={"A": "b"}).digest]
+    digests += [Rules(gazetteer=names).digest, Rules(expressions=[("A", "b")]).digest]
     assert len({*digests}) == 5
+
+
+def test_expressions_of_one_label_are_all_looked_for_in_their_order():
+    pairs = [("ID", "A[0-9]+"), ("ID", "B[0-9]+"), ("NAME", "A[0-9]")]
+    assert [each.label for each in Rules(expressions=pairs).find("B1 A2")] == ["ID", "ID", "NAME"]
+    assert Rules(expressions=pairs).digest != Rules(expressions=pairs[::-1]).digest
+    assert Rules(("isin", "iban")).digest != Rules(("iban", "isin")).digest
