@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from embedding_assets.errors import EmptyInputError
+from embedding_assets.errors import EmptyInputError, InputError
 
 MOST_EXAMPLES = 20_000
 """Of more a fixed sample is kept, so that a file of any size is read in bounded memory."""
+MOST_LABELS = 150
+"""The time that a sentence takes grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,31 @@ class Collection:
     notes: Counter[str] = field(default_factory=Counter)
     _kept: list[tuple[int, Example]] = field(default_factory=list)
     _spellings: Counter[str] = field(default_factory=Counter)
+    _labels: set[str] = field(default_factory=set)
     _seen: int = 0
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
     def add(self, examples: Iterable[Example]) -> None:
-        """Take examples in; those without words are left out."""
+        """Take examples in; those without words are left out.
+
+        Raises InputError for more than `MOST_LABELS` labels.
+        """
         for example in examples:
             if not example.words:
                 self.notes["empty texts left out"] += 1
                 continue
-            self._spellings.update(span.label for span in example.spans)
+            for span in example.spans:
+                self._note(span.label)
             self._keep(example)
+
+    def _note(self, label: str) -> None:
+        self._spellings[label] += 1
+        self._labels.add(label.casefold())
+        if len(self._labels) > MOST_LABELS:
+            raise InputError(
+                f"There are more than {MOST_LABELS} labels of entities: {label[:80]!r}.",
+                "Is the last column the tag, or the span's label its type? Name fewer types.",
+            )
 
     def _keep(self, example: Example) -> None:
         if len(self._kept) < self.most:
@@ -193,6 +209,17 @@ def _parted(
     """The examples that are not at those places, and those that are."""
     rest = [each for place, each in enumerate(examples) if place not in chosen]
     return rest, [each for place, each in enumerate(examples) if place in chosen]
+
+
+def respelled(examples: Iterable[Example], labels: Iterable[str]) -> list[Example]:
+    """The same examples, with labels that differ from one of `labels` in case alone spelled so."""
+    known = {label.casefold(): label for label in labels}
+    return [
+        _respelled(
+            each, {span.label: known.get(span.label.casefold(), span.label) for span in each.spans}
+        )
+        for each in examples
+    ]
 
 
 def _spellings(found: Counter[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from embedding_assets.documents.entities.reading import (
     labelled_files,
     read_labelled,
 )
-from embedding_assets.errors import EmptyInputError, InputNotFoundError
+from embedding_assets.errors import EmptyInputError, InputError, InputNotFoundError
 
 
 def example(*labels):
@@ -45,6 +45,19 @@ def test_empty_texts_are_left_out_and_counted():
 def test_nothing_marked_is_an_error():
     with pytest.raises(EmptyInputError, match="here holds 2 sentences and no entity"):
         gathered(example(), example())
+
+
+def test_a_column_of_ids_is_no_column_of_tags():
+    drawn = []
+
+    def ids():
+        for number in range(1_000):
+            drawn.append(number)
+            yield example(f"id-{number}", f"ID-{number}")
+
+    with pytest.raises(InputError, match=r"more than 150 labels of entities: 'id-150'.*column"):
+        Collection().add(ids())
+    assert len(drawn) == 151, "no more is read"
 
 
 def test_tags_begin_each_entity():
@@ -104,9 +117,9 @@ def test_each_example_is_in_one_fold():
 
 
 def test_of_more_examples_a_fixed_sample_is_kept_in_order():
-    examples = [example(str(number)) for number in range(1_000)]
+    examples = [sentence(str(number), "ORG") for number in range(1_000)]
     first, again = (gathered(*examples, most=50) for _ in range(2))
-    numbers = [int(each.spans[0].label) for each in first.examples]
+    numbers = [int(each.words[0]) for each in first.examples]
     assert first == again
     assert numbers == sorted(numbers) and len(numbers) == 50 and max(numbers) > 500
     assert first.seen == 1_000
