@@ -93,6 +93,7 @@ def _sentences(
     """The sentences of a text one by one, as they are read later; those that a span reaches across
     stay together."""
     starts = [start for start, _ in places]
+    spans_start = [span.start for span in spans]
     inside = {place for span in spans for place in range(span.start + 1, span.end)}
     begin = 0
     for _, end in find_sentences(text):
@@ -102,8 +103,9 @@ def _sentences(
                 words[begin:stop],
                 tuple(
                     replace(span, start=span.start - begin, end=span.end - begin)
-                    for span in spans
-                    if begin <= span.start < stop
+                    for span in spans[
+                        bisect_left(spans_start, begin) : bisect_left(spans_start, stop)
+                    ]
                 ),
             )
             begin = stop

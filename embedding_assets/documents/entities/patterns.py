@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from embedding_assets.documents.entities.identifiers import is_iban, is_isin
 from embedding_assets.errors import SettingsError
 
@@ -136,7 +138,7 @@ def own_pattern(label: str, expression: str) -> Pattern:
 
     wrapped = f"(?P<{_GROUP}>{_PLAIN_GROUP.sub(_uncaptured, expression)})"
     try:
-        is_empty = pc.extract_regex_span(pa.array([b""], pa.binary()), wrapped)[0].is_valid
+        is_empty = pc.extract_regex_span(pa.array([""]), wrapped)[0].is_valid
     except pa.ArrowInvalid as error:
         raise SettingsError(
             f"The expression {expression!r} of {label!r} in entities.expressions cannot be read: "
@@ -155,19 +157,21 @@ def own_pattern(label: str, expression: str) -> Pattern:
 
     def find(text: str) -> Iterator[Match]:
         content = text.encode("utf-8", "replace")
+        held, letters = pa.py_buffer(content), _Letters(content)
         at = before = 0
         while at < len(content):
-            rest = pa.array([content[before:]], pa.binary())
+            ends = pa.py_buffer(np.array([before, len(content)], dtype=np.int32))
+            rest = pa.Array.from_buffers(pa.string(), 1, [None, ends, held])  # nothing is copied
             found = pc.extract_regex_span(rest, later if at else wrapped)[0]
             if not found.is_valid:
                 return
             first, length = found[_GROUP].as_py()
             start, at = before + first, before + first + max(1, length)
             before = start + length - 1 if length else start
-            while before > 0 and content[before] & 0xC0 == 0x80:  # within a letter of UTF-8
-                before -= 1
+            while content[before : before + 1] and content[before] & 0xC0 == 0x80:
+                before -= 1  # to where the last letter begins
             if length:
-                yield _letters(content, start), _letters(content, start + length)
+                yield letters.before(start), letters.before(start + length)
 
     return Pattern(label, label, find)
 
@@ -177,6 +181,14 @@ def _uncaptured(found: re.Match[str]) -> str:
     return "(?:" if found[0] == "(" else found[0]
 
 
-def _letters(content: bytes, place: int) -> int:
-    """A place in bytes as one in letters."""
-    return len(content[:place].decode("utf-8", "ignore"))
+class _Letters:
+    """How many letters stand before places in UTF-8, which are asked for in their order."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._place = self._letters = 0
+
+    def before(self, place: int) -> int:
+        self._letters += len(self._content[self._place : place].decode())
+        self._place = place
+        return self._letters

@@ -8,6 +8,7 @@ from embedding_assets.documents.entities.labelled import (
     Collection,
     Example,
     Span,
+    apart,
     folds,
     hold_out,
     tags_of,
@@ -58,6 +59,24 @@ def test_a_column_of_ids_is_no_column_of_tags():
     with pytest.raises(InputError, match=r"more than 150 labels of entities: 'id-150'.*column"):
         Collection().add(ids())
     assert len(drawn) == 151, "no more is read"
+
+
+def test_many_spans_are_told_apart_by_their_neighbours():
+    drawn = random.Random(0)
+    spans = [
+        Span(start, start + drawn.randrange(1, 6), "A")
+        for start in (drawn.randrange(300) for _ in range(200))
+    ]
+    found, dropped = apart(spans)
+    longest = sorted({*spans}, key=lambda each: (each.start - each.end, each.start))
+    kept = []
+    for span in longest:
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    assert found == sorted(kept, key=lambda each: each.start)
+    assert dropped == len(longest) - len(kept)
+    many = [Span(3 * number, 3 * number + 2, "A") for number in range(50_000)]
+    assert apart(many) == (many, 0)
 
 
 def test_tags_begin_each_entity():

@@ -1,3 +1,4 @@
+import re
 import time
 
 import pytest
@@ -68,6 +69,35 @@ def test_own_expressions_find_every_match_with_letters_counted():
     pattern = own_pattern("INVOICE", r"\bINV-\d+")
     text = "é INV-1 xINV-2 INV-34"
     assert [text[start:end] for start, end in pattern.matches(text)] == ["INV-1", "INV-34"]
+
+
+def test_letters_of_several_bytes_are_letters_to_own_expressions():
+    text = "é€😀ab A12 éé b"
+    for expression in ("..", ".b", "é+", "[^a]b", "€|😀."):
+        wanted = [match.span() for match in re.finditer(expression, text)]
+        assert list(own_pattern("X", expression).matches(text)) == wanted, expression
+
+
+def test_matches_are_counted_in_letters_however_many_there_are():
+    text = "é1 a22 €333 " * 100
+    found = list(own_pattern("NUMBER", r"[0-9]+").matches(text))
+    assert found == [match.span() for match in re.finditer(r"\d+", text)]
+
+
+def test_of_a_text_with_many_matches_nothing_is_copied(monkeypatch):
+    import pyarrow.compute as pc
+
+    told = []
+    spans = pc.extract_regex_span
+
+    def noted(array, expression):
+        told.append(array.buffers()[2].address)
+        return spans(array, expression)
+
+    pattern = own_pattern("X", "[0-9]")
+    monkeypatch.setattr(pc, "extract_regex_span", noted)
+    assert len(list(pattern.matches("a1 " * 20))) == 20
+    assert len({*told}) == 1
 
 
 def test_groups_brackets_and_escapes_in_own_expressions():
