@@ -34,7 +34,9 @@ from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import InputError
 
 CLASSIFIER_CODE = "2"
-"""Changes whenever the same labelled texts would give another model, or other files."""
+"""Changes whenever the same labelled texts would give another model."""
+_FORMAT = "1"
+"""Of the files: while new labels cannot be used, the last good model is, whatever made it."""
 ABSTAIN = 0.05
 LABELS, DESCRIPTIONS = "labels", "descriptions"
 _FILES = "classifier"
@@ -193,7 +195,7 @@ class DocumentClassifier:
     def save(self, folder: Path) -> None:
         """Write the model into `folder`, which exists or is made; not atomic by itself."""
         about = {
-            "format": CLASSIFIER_CODE,
+            "format": _FORMAT,
             "categories": [vars(each) for each in self.categories],
             "vocabulary": self.terms.vocabulary,
             "weights": dict(self.weights),
@@ -218,7 +220,7 @@ class DocumentClassifier:
         Raises StoreDamagedError when a file is missing, torn or changed, StoreVersionError when it
         was written by another version of the code.
         """
-        about, arrays = read_files(folder, _FILES, CLASSIFIER_CODE)
+        about, arrays = read_files(folder, _FILES, _FORMAT)
         linear = {
             name: Linear(arrays[f"{name}_coefficients"], arrays[f"{name}_intercepts"])
             for name in about["strengths"]
@@ -231,7 +233,7 @@ class DocumentClassifier:
             linear,
             about["weights"],
             about["strengths"],
-            np.array(about["prior"]),
+            np.array(about.get("prior", np.zeros(len(about["categories"])))),
             about["threshold"],
             {name: Evaluation.from_dict(each) for name, each in judged},
             about["fingerprint"],

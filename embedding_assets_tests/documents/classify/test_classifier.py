@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedding_assets.apps.model_files import read_files, write_files
 from embedding_assets.benchmarks.classify import few_of_each, measure
 from embedding_assets.documents.classify.classifier import DocumentClassifier
 from embedding_assets.documents.classify.evaluation import Evaluation
@@ -108,6 +109,16 @@ def test_what_was_saved_classifies_the_same(classifier, tmp_path):
     assert loaded.classify(texts, embed(texts)) == classifier.classify(texts, embed(texts))
     assert loaded.figures() == classifier.figures()
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".npz"]
+
+
+def test_a_classifier_from_before_there_were_priors_is_still_read(classifier, tmp_path):
+    classifier.save(tmp_path)
+    about, arrays = read_files(tmp_path, "classifier", "1")
+    del about["prior"]
+    write_files(tmp_path, "classifier", {**about, "format": "1"}, arrays)
+    loaded = DocumentClassifier.load(tmp_path)
+    assert loaded.figures() == classifier.figures()
+    assert loaded.prior.tolist() == [0, 0, 0]
 
 
 def test_a_changed_file_is_named(classifier, tmp_path):
