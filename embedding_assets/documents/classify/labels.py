@@ -225,12 +225,12 @@ def _usual(spelled: Counter[str]) -> str:
 def _require_names(names: Collection[str], label: str) -> None:
     problem = ""
     if len(label) > _LONGEST_LABEL:
-        problem = f"A label has {len(label):,} letters, more than {_LONGEST_LABEL:,}"
+        problem = f"Labels have more than {_LONGEST_LABEL:,} letters"
     elif len(names) > MOST_CATEGORIES:
         problem = f"The labels hold more than {MOST_CATEGORIES:,} different values"
     if problem:
         raise InputError(
-            f"{problem}: {label[:80]!r}.", "Is it the right column? Name fewer categories."
+            f"{problem}, such as {label[:80]!r}.", "Is it the right column? Name fewer categories."
         )
 
 

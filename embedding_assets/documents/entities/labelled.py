@@ -83,7 +83,7 @@ class Collection:
         self._labels.add(label.casefold())
         if len(self._labels) > MOST_LABELS:
             raise InputError(
-                f"There are more than {MOST_LABELS} labels of entities: {label[:80]!r}.",
+                f"There are more than {MOST_LABELS} labels of entities, such as {label[:80]!r}.",
                 "Is the last column the tag, or the span's label its type? Name fewer types.",
             )
 
