@@ -91,7 +91,8 @@ def test_of_a_text_with_many_matches_nothing_is_copied(monkeypatch):
     spans = pc.extract_regex_span
 
     def noted(array, expression):
-        told.append(array.buffers()[2].address)
+        content = array.buffers()[2]
+        told.append((content.address, content.size))
         return spans(array, expression)
 
     pattern = own_pattern("X", "[0-9]")
