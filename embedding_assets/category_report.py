@@ -1,9 +1,7 @@
 """What the command line shows of categories."""
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.documents.classify.classifier import Classified
@@ -13,9 +11,6 @@ from embedding_assets.report import table
 if TYPE_CHECKING:
     from embedding_assets.library import Library
     from embedding_assets.settings import Settings
-
-_PLAIN = (".txt", ".md")
-_LONGEST_NAME = 4_096
 
 
 @dataclass(frozen=True)
@@ -73,23 +68,12 @@ def text_of(argument: str, settings: "Settings") -> str:
 
     Raises EmptyInputError where there is none, InputError for a file that cannot be read.
     """
-    if argument == "-":
-        text = sys.stdin.read()
-    elif len(argument) <= _LONGEST_NAME and "\n" not in argument and Path(argument).is_file():
-        text = _file_text(Path(argument), settings)
-    else:
-        text = argument
+    from embedding_assets.given_text import given_blocks
+
+    text = " ".join(block.text for block in given_blocks(argument, settings))
     if not text.strip():
         raise EmptyInputError("There is no text to classify.", "Give a text or a document's file.")
     return text
-
-
-def _file_text(path: Path, settings: "Settings") -> str:
-    if path.suffix.lower() in _PLAIN:
-        return path.read_text(encoding="utf-8", errors="replace")
-    from embedding_assets.library import parse_file
-
-    return " ".join(block.text for block in parse_file(path, settings).blocks)
 
 
 def _classifier_lines(figures: dict[str, Any]) -> list[str]:
@@ -97,9 +81,15 @@ def _classifier_lines(figures: dict[str, Any]) -> list[str]:
         return [f"The labels cannot be used: {figures['problem']} {figures['mend']}"]
     if "way" not in figures:
         return ["No classifier: set classification.labels or classification.categories."]
-    learnt = f"{figures['categories']} categories, learnt from {figures['labelled_texts']:,} texts"
+    learnt = f"{figures['categories']} categories, "
+    if figures["way"] == "descriptions":
+        learnt += "told by their names and descriptions"
+    else:
+        learnt += f"learnt from {figures['labelled_texts']:,} texts"
+    if "without_texts" in figures:
+        learnt += f" (no text of {figures['without_texts']})"
     if "macro_f1" not in figures:
-        return [f"{learnt}; not judged, as no text could be left out"]
+        return [f"{learnt}; not judged: that takes two texts each of two categories or more"]
     return [
         f"{learnt}: macro-F1 {figures['macro_f1']:.3f}, accuracy {figures['accuracy']:.3f} "
         f"(by names alone {figures['accuracy_by_descriptions']:.3f}), ECE {figures['ece']:.3f}, "

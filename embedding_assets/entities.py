@@ -4,6 +4,7 @@ what they find in documents."""
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +13,21 @@ import pyarrow as pa
 import structlog
 
 from embedding_assets.aside import aside
-from embedding_assets.documents.document import Block, Kind
 from embedding_assets.documents.entities.finder import Finder
 from embedding_assets.documents.entities.fitting import Fitting, fit
-from embedding_assets.documents.entities.model import EntityModel
+from embedding_assets.documents.entities.model import EntityModel, read_about
 from embedding_assets.documents.entities.rules import Rules
 from embedding_assets.documents.entities.slices import entities_of, entity_slices
 from embedding_assets.documents.entities.training import Recipe
 from embedding_assets.errors import (
     EmbeddingAssetsError,
     InputError,
+    ModelDamagedError,
     ModelError,
     NotFoundError,
     SettingsError,
 )
-from embedding_assets.library import parse_file
+from embedding_assets.given_text import given_blocks
 from embedding_assets.registry import TrainedModel
 from embedding_assets.storage.files import published
 from embedding_assets.storage.parquet import ParquetTable
@@ -47,7 +48,6 @@ ENTITY_MODEL_SCHEMA = pa.schema(
 )
 """A type of entity: how many were trained on, how many held out, and the strict scores on these;
 null where there were none."""
-_LONGEST_PATH = 4_096
 _NOTHING = digest_of("no entity model")
 _log = structlog.get_logger()
 
@@ -90,7 +90,7 @@ class Entities:
                 )
         rules = Rules(
             self._settings.patterns,
-            {label: expression for label, _, expression in pairs},
+            [(label, expression) for label, _, expression in pairs],
             Path(gazetteer).expanduser() if gazetteer else None,
         )
         rules.require_usable()
@@ -110,13 +110,15 @@ class Entities:
 
     @property
     def trained(self) -> Trained | None:
-        """The model in use; None before the first, or when the settings name no labelled files."""
+        """The model in use; None before the first, or when the settings name no labelled files.
+
+        Raises ModelDamagedError when its folder is gone, or a file there is torn.
+        """
         footer = self.table.footer()
         if footer is None or not footer.rows or self._settings.labelled is None:
             return None
         folder = self._model_folder(footer.digest)
-        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        return Trained(footer.digest, folder, about)
+        return Trained(footer.digest, folder, read_about(folder))
 
     @property
     def problem(self) -> str | None:
@@ -124,6 +126,7 @@ class Entities:
         try:
             self.rules.require_usable()
             digest = self.fitting.digest() if self.fitting else None
+            _ = self.trained
         except (InputError, ModelError, SettingsError) as error:
             return f"{error.problem} {error.mend}"
         failed = self._failed()
@@ -131,7 +134,7 @@ class Entities:
 
     def model_slice(self) -> Slice:
         """The scores of the model by type (ENTITY_MODEL_SCHEMA); it is trained when the labelled
-        files, the encoder or the way of training changed.
+        files, the encoder or the way of training changed, or its folder is damaged.
 
         Where that cannot be done the last good model stays, and `problem` says why.
         """
@@ -141,7 +144,7 @@ class Entities:
         digest = ""
         try:
             digest = fitting.digest()
-            if stored is not None and stored.digest == digest:
+            if stored is not None and stored.digest == digest and self._is_whole():
                 return _unchanged(stored)
             about = aside(fit, fitting, self._model_folder(digest))
         except (InputError, ModelError) as error:
@@ -155,7 +158,7 @@ class Entities:
     def finder(self) -> Finder:
         """What the stored model and the rules find.
 
-        Raises SettingsError, InputNotFoundError.
+        Raises SettingsError, InputNotFoundError, ModelDamagedError.
         """
         trained = self.trained
         if trained is None:
@@ -165,11 +168,11 @@ class Entities:
         return Finder(self.rules, trained.digest, lambda: EntityModel.load(folder, threads))
 
     def slices(self, documents: ParquetTable, keys: Iterable[str]) -> Iterator[Slice]:
-        """The entities of some documents; none where the rules cannot be used: `problem` says why,
-        and what is stored stays."""
+        """The entities of some documents; none where rules or model cannot be used: `problem` says
+        why, and what is stored stays."""
         try:
             finder = self.finder()
-        except (InputError, SettingsError) as error:
+        except (InputError, ModelError, SettingsError) as error:
             _log.warning("entities_left_as_they_are", problem=error.problem)
             return iter(())
         return entity_slices(documents, self._workspace.table("doc_entities"), keys, finder)
@@ -200,18 +203,12 @@ class Entities:
         )
 
     def of_text(self, text: str) -> list[dict[str, Any]]:
-        """The entities in a text or, when it names one, in a file, in reading order.
+        """The entities in a text or, when it names one, in a file, in reading order; `-` reads
+        standard input.
 
         Raises InputError and SettingsError subclasses.
         """
-        file = Path(text) if len(text) < _LONGEST_PATH and "\n" not in text else None
-        if file is None or not file.is_file():
-            blocks = [Block(Kind.PARAGRAPH, text)]
-        elif file.suffix.lower() in (".txt", ".md"):
-            blocks = [Block(Kind.PARAGRAPH, file.read_text(encoding="utf-8", errors="replace"))]
-        else:
-            blocks = list(parse_file(file, self._workspace.settings).blocks)
-        return entities_of(blocks, self.finder())
+        return entities_of(given_blocks(text, self._workspace.settings), self.finder())
 
     def of_document(self, doc_id: str | None) -> list[dict[str, Any]]:
         """The stored entities of a document, or of all, in reading order.
@@ -229,15 +226,21 @@ class Entities:
         return table.dataset(keys).to_table().to_pylist() if keys else []
 
     def _expected_model(self) -> str | None:
-        fitting, trained = self.fitting, self.trained
-        known = trained.digest if trained else None
+        fitting = self.fitting
         if fitting is None:
             return None
-        try:
+        with suppress(InputError, ModelError):
             digest = fitting.digest()
-        except (InputError, ModelError):
-            return known
-        return known if self._failed().get("digest") == digest else digest
+            if self._failed().get("digest") != digest:
+                return digest
+        trained = self.trained
+        return trained.digest if trained else None
+
+    def _is_whole(self) -> bool:
+        try:
+            return self.trained is not None
+        except ModelDamagedError:
+            return False
 
     def _model_folder(self, digest: str) -> Path:
         return self.folder / "models" / digest[:32]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedding_assets.documents.chunk import ChunkLimits, token_counter
 from embedding_assets.documents.classify.label_files import LabelFiles
+from embedding_assets.documents.classify.labels import LONGEST_TEXT
 from embedding_assets.documents.classify.slices import (
     ClassifierSource,
     Passages,
@@ -227,12 +228,11 @@ class Library:
         rules = self.rules
         sources = [Source(str(path), path) for path in paths]
         read = parse_many(sources, rules.limits, rules.workers, rules.passwords, ocr=rules.ocr)
-        texts = {
-            each.source.path: " ".join(block.text for block in each.result.blocks)
+        return {
+            each.source.path: _beginning(each.result)
             for each in read
             if isinstance(each.result, Document)
         }
-        return {path: texts[path] for path in paths if path in texts}
 
     def _category_states(self) -> "_CategoryStates":
         table = self.table("doc_categories")
@@ -443,6 +443,17 @@ class _CategoryStates:
             yield DocumentState(name, doc_id, "stale", "the classifier or the document changed")
         else:
             yield DocumentState(name, doc_id, "fresh")
+
+
+def _beginning(document: Document) -> str:
+    """What of its text may be learnt from, and not much more."""
+    parts, length = [], 0
+    for block in document.blocks:
+        parts.append(block.text[:LONGEST_TEXT])
+        length += len(parts[-1]) + 1
+        if length > LONGEST_TEXT:
+            break
+    return " ".join(parts)
 
 
 def _why_missing(failed: Footer | None) -> str:

@@ -30,6 +30,14 @@ def test_categories_with_what_is_known_of_the_classifier():
     assert "by names alone 0.600" in shown
 
 
+def test_what_could_not_be_judged_or_had_no_text_is_told():
+    few = {"way": "labels", "categories": 3, "labelled_texts": 21, "without_texts": "sport"}
+    shown = categories_text(Categories(few, []))
+    assert "learnt from 21 texts (no text of sport); not judged" in shown
+    shown = categories_text(Categories({**few, "way": "descriptions"}, []))
+    assert "3 categories, told by their names and descriptions (no text of sport)" in shown
+
+
 def test_what_is_wrong_with_the_labels_is_shown():
     shown = categories_text(Categories({"problem": "Only one.", "mend": "Add another."}, []))
     assert "The labels cannot be used: Only one. Add another." in shown

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,12 @@ from embedding_assets.documents.entities.model import EntityModel
 from embedding_assets.documents.entities.training import Recipe
 from embedding_assets.entities import Entities
 from embedding_assets.entity_report import entities_text
-from embedding_assets.errors import InputNotFoundError, NotFoundError, SettingsError
+from embedding_assets.errors import (
+    InputNotFoundError,
+    ModelDamagedError,
+    NotFoundError,
+    SettingsError,
+)
 from embedding_assets.settings import EntitySettings, ModelSettings, Settings
 from embedding_assets.workspace import Workspace
 from embedding_assets_tests.integration.tiny import tiny_model
@@ -101,6 +107,42 @@ def test_labels_that_cannot_be_used_leave_the_last_good_model(make, content):
     assert workspace.entities.problem is None
 
 
+def damage(folder, how):
+    if how == "gone":
+        shutil.rmtree(folder)
+    else:
+        path = folder / how
+        path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize("how", ["gone", "model.json", "model.safetensors"])
+def test_a_damaged_model_is_named_and_trained_again(make, how):
+    workspace = make(training=str(make.file))
+    materialized(workspace)
+    entities = workspace.entities
+    good, digest = entities.trained, entities.finder().digest
+    damage(good.folder, how)
+    with pytest.raises(ModelDamagedError, match="Materialize entity_model"):
+        entities.of_text("Anna")
+    assert "cannot be read" in entities.problem
+    assert list(entities.slices(None, ["a"])) == []
+    assert entities.expected_finder().digest == digest, "what is stored is right"
+    materialized(workspace)
+    assert entities.trained.digest == good.digest
+    assert entities.problem is None
+    assert EntityModel.load(good.folder, 1).types == ("PERSON", "PLACE")
+
+
+def test_a_damaged_model_that_cannot_be_trained_again_leaves_what_is_stored(make):
+    workspace = make(training=str(make.file))
+    materialized(workspace)
+    damage(workspace.entities.trained.folder, "gone")
+    make.file.write_text("Anna\n")
+    assert not materialized(workspace).replaced
+    assert list(workspace.entities.slices(None, ["a"])) == []
+    assert workspace.entities.expected_finder() is None
+
+
 def test_labels_that_cannot_be_used_from_the_beginning_leave_the_rules(make):
     make.file.write_text("Anna\n")
     workspace = make(training=str(make.file), patterns=("money",))
@@ -141,7 +183,9 @@ def test_rules_that_cannot_be_used_are_named_and_stop_no_documents(make, setting
 
 
 def test_a_file_with_text_is_read_and_a_text_is_taken_as_it_is(make, tmp_path):
-    entities = make(expressions=("INVOICE=INV-[0-9]+", "DUE=due in [0-9]+ days")).entities
+    entities = make(
+        expressions=("INVOICE=INV-[0-9]+", "DUE=due in [0-9]+ days", "INVOICE=RE[0-9]+")
+    ).entities
     note = tmp_path / "note.txt"
     note.write_text("INV-77 is due in 3 days.")
     rows = entities.of_text(str(note))
@@ -152,6 +196,7 @@ def test_a_file_with_text_is_read_and_a_text_is_taken_as_it_is(make, tmp_path):
     document.write_text(json.dumps({"title": "A letter", "body": ["About INV-5."]}))
     assert [row["text"] for row in entities.of_text(str(document))] == ["INV-5"]
     assert entities.of_text(f"{note} INV-9\n")[0]["text"] == "INV-9"
+    assert [row["text"] for row in entities.of_text("INV-9 or RE7")] == ["INV-9", "RE7"]
 
 
 def test_entities_of_an_unknown_document_are_an_error(make):

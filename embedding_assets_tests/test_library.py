@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from embedding_assets.errors import StoreDamagedError
@@ -45,3 +47,14 @@ def test_texts_are_not_read_from_passages_that_have_changed(workspace):
     assert len(indexed_texts(snapshots, version, ["cake"])) == 3
     flip_byte(snapshots.path(version) / "passages.arrow")
     assert indexed_texts(snapshots, version, ["cake"]) == []
+
+
+def test_of_labelled_documents_the_beginning_is_held_and_unreadable_ones_are_left_out(
+    workspace, tmp_path
+):
+    long, torn = tmp_path / "long.json", tmp_path / "torn.json"
+    long.write_text(json.dumps({"title": "A", "body": ["many words here " * 200] * 50}))
+    torn.write_text('{"title": "A')
+    texts = workspace.library._read_texts([long, torn])
+    assert texts.keys() == {long}
+    assert 16_000 < len(texts[long]) < 2 * 16_000 + 2

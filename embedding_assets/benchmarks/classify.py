@@ -19,12 +19,12 @@ from embedding_assets.documents.classify.evaluation import (
     threshold_for,
 )
 from embedding_assets.documents.classify.label_files import read_categories, read_table
-from embedding_assets.documents.classify.labels import LabelledTexts, fold
+from embedding_assets.documents.classify.labels import LabelledTexts, LabelNotes, fold
 from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.embedding.model import DEFAULT_MODEL, load_encoder, resolve_model
 from embedding_assets.embedding.precision import pin
 from embedding_assets.embedding.workers import usable_cores
-from embedding_assets.errors import EmptyInputError
+from embedding_assets.errors import EmptyInputError, InputError
 
 OURS, PEER, ZERO = (
     "embedding_assets",
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.json:
         Path(options.json).write_text(content + "\n")
-    print(_table(rows))
+    print(_table(rows, train.notes))
 
 
 def few_of_each(labelled: LabelledTexts, count: int, seed: int) -> LabelledTexts:
@@ -104,13 +104,15 @@ def few_of_each(labelled: LabelledTexts, count: int, seed: int) -> LabelledTexts
     ]
     rows = np.sort(np.concatenate(kept))
     texts = tuple(labelled.texts[row] for row in rows.tolist())
-    return replace(labelled, texts=texts, labels=labelled.labels[rows])
+    weights = np.ones(len(labelled.categories))
+    return replace(labelled, texts=texts, labels=labelled.labels[rows], weights=weights)
 
 
 def measure(
     train: LabelledTexts, test: LabelledTexts, encoder: Encoder, seed: int = 0
 ) -> list[Row]:
-    """A row for ours, for TF-IDF with logistic regression, and for names without any label."""
+    """A row for ours, for TF-IDF with logistic regression if it can learn from these texts, and
+    for names without any label."""
     encoder.encode(["warm"])
 
     def embed(texts: Sequence[str]) -> Vectors:
@@ -131,7 +133,11 @@ def measure(
     ]
     for name, learn in contestants:
         print(f"learning: {name}", file=sys.stderr)
-        predict, seconds, threshold = learn()
+        try:
+            predict, seconds, threshold = learn()
+        except InputError as error:
+            print(f"left out: {name}: {error.problem}", file=sys.stderr)
+            continue
         start = time.perf_counter()
         probabilities = _padded(predict(test.texts), train, test)
         speed = len(test.texts) / (time.perf_counter() - start)
@@ -142,7 +148,10 @@ def measure(
 
 
 def tfidf(train: LabelledTexts) -> tuple[Predict, float, float]:
-    """Words with sublinear TF-IDF, C = 10: of the usual settings the best one on banking77."""
+    """Words with sublinear TF-IDF, C = 10: of the usual settings the best one on banking77.
+
+    Raises InputError for texts without a word, or of one category alone.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -151,12 +160,17 @@ def tfidf(train: LabelledTexts) -> tuple[Predict, float, float]:
     model: Any = make_pipeline(
         TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
     )
-    model.fit(train.texts, train.labels)
+    try:
+        model.fit(train.texts, train.labels)
+    except ValueError as error:
+        raise InputError(f"It cannot learn from these texts: {error}.", "Name others.") from error
     seconds = time.perf_counter() - start
 
     def predict(texts: Sequence[str]) -> Probabilities:
         whole = np.zeros((len(texts), len(train.categories)))
         whole[:, model.classes_] = model.predict_proba(texts)
+        whole *= train.weights  # of a sample, as ours
+        whole /= whole.sum(axis=1, keepdims=True)
         return whole
 
     return predict, seconds, 0.0
@@ -198,7 +212,7 @@ def _row(
     )
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Row], notes: LabelNotes) -> str:
     first = rows[0]
     lines = [
         f"{first.train_texts} texts to learn from, {first.test_texts} to judge by, "
@@ -219,6 +233,13 @@ def _table(rows: Sequence[Row]) -> str:
         "the least probable 5 % of the test; the rest: accuracy of what is decided.",
         "trained, texts/s: with the model's vectors.",
     ]
+    seen = {
+        "rows beyond what is learnt from": notes.left_out,
+        "rows that were there before": notes.repeated,
+        "rows without text": notes.without_text,
+        "rows without label": notes.without_label,
+    }
+    lines += [f"left out of --train: {count:,} {what}" for what, count in seen.items() if count]
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -20,6 +20,7 @@ from embedding_assets.documents.entities.labelled import (
     Labelled,
     Span,
     folds,
+    respelled,
     spans_of_tags,
     tags_of,
 )
@@ -135,8 +136,19 @@ def run(options: argparse.Namespace) -> None:
 
     Raises InputError.
     """
+    if (options.test is None) == (options.folds is None):
+        raise InputError(
+            "The benchmark needs either --test or --folds.",
+            "Name a test file, or how many folds of --train take turns as test.",
+        )
     labelled = read_labelled(options.train)
-    tasks = list(_tasks(labelled, options))
+    notes = [f"{count:,} {what}" for what, count in labelled.notes.items()]
+    if options.folds:
+        tasks: list[Task] = [*folds(labelled.examples, options.folds)]
+    else:
+        test = read_labelled(options.test)
+        tasks = [(labelled.examples, respelled(test.examples, labelled.labels))]
+        notes += [f"{count:,} {what}, in the test file" for what, count in test.notes.items()]
     wanted = options.only or [*CONTESTANTS]
     names = [name for name in wanted if name == OURS or find_spec(name)]
     how = CONTESTANTS | ({OURS: partial(ours, document=True)} if options.document else {})
@@ -147,8 +159,8 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.json:
         Path(options.json).write_text(content + "\n")
-    absent = [name for name in wanted if name not in names]
-    print(_table(rows, labelled, tasks, absent))
+    notes += [f"left out: {name}: not installed" for name in wanted if name not in names]
+    print(_table(rows, labelled, tasks, notes))
 
 
 def measure(
@@ -178,24 +190,12 @@ def measure(
     )
 
 
-def _tasks(labelled: Labelled, options: argparse.Namespace) -> Iterator[Task]:
-    if (options.test is None) == (options.folds is None):
-        raise InputError(
-            "The benchmark needs either --test or --folds.",
-            "Name a test file, or how many folds of --train take turns as test.",
-        )
-    if options.folds:
-        yield from folds(labelled.examples, options.folds)
-    else:
-        yield labelled.examples, read_labelled(options.test).examples
-
-
 def _bio(token: Any) -> str:
     return "O" if token.ent_iob_ in ("", "O") else f"{token.ent_iob_}-{token.ent_type_}"
 
 
 def _table(
-    rows: Sequence[Row], labelled: Labelled, tasks: Sequence[Task], absent: Sequence[str]
+    rows: Sequence[Row], labelled: Labelled, tasks: Sequence[Task], notes: Sequence[str]
 ) -> str:
     tested = sum(len(test) for _, test in tasks)
     lines = [
@@ -221,8 +221,7 @@ def _table(
     lines += [
         "",
         "strict: both ends and the label of an entity are right, or it counts for nothing.",
-        *(f"{count:,} {what}" for what, count in labelled.notes.items()),
-        *(f"left out: {name}: not installed" for name in absent),
+        *notes,
     ]
     return "\n".join(lines)
 

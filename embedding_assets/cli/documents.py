@@ -47,7 +47,10 @@ def parse(
 
 @app.command()
 def entities(
-    text: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A text, or a document's file.")],
+    text: Annotated[
+        str,
+        typer.Argument(metavar="TEXT|FILE", help="A text, or a file; - reads stdin."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show the entities in a text or in a file, found as in documents; nothing is stored."""

@@ -10,6 +10,7 @@ from embedding_assets.defs.policy import document_asset
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.documents.entities.slices import ENTITY_SCHEMA
 from embedding_assets.entities import ENTITY_MODEL_SCHEMA
+from embedding_assets.errors import ModelDamagedError
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices
 from embedding_assets.workspace import Workspace
@@ -55,7 +56,10 @@ def _told(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[S
     if entities.problem:
         context.log.warning(entities.problem)
     yield entities.model_slice()
-    trained = entities.trained
+    try:
+        trained = entities.trained
+    except ModelDamagedError:  # and it could not be trained again: the check says why
+        return
     if trained is None:
         return
     version = workspace.registry.ensure_trained(entities.registered(trained))

@@ -53,6 +53,34 @@ def test_a_file_without_labels_is_a_named_failure(files, tmp_path, capsys):
     assert 'no column "label"' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("!?", "empty vocabulary"), ("soup", "at least 2 classes")],
+    ids=["no word", "one"],
+)
+def test_a_peer_that_cannot_learn_is_left_out_with_its_reason(
+    tmp_path, capsys, monkeypatch, text, why
+):
+    monkeypatch.setattr(classify, "pin", lambda *_: None)
+    monkeypatch.setattr(classify, "load_encoder", lambda *_: HashingEncoder())
+    file, described = tmp_path / "few.csv", tmp_path / "categories.yaml"
+    file.write_text(f"text,label\n{text} {text},food\n{text},food\n{text},food\n,food\n")
+    described.write_text("[food, law]")
+    files = [f"--train={file}", f"--test={file}", f"--categories={described}"]
+    assert main(["classify", *files]) == 0
+    printed = capsys.readouterr()
+    assert f"left out: {classify.PEER}: It cannot learn from these texts: " in printed.err
+    assert why in printed.err
+    assert classify.PEER not in printed.out and classify.ZERO in printed.out
+    assert "left out of --train: 1 rows that were there before" in printed.out
+    assert "left out of --train: 1 rows without text" in printed.out
+
+
+def test_a_missing_file_is_named_as_it_was_given(files, capsys):
+    assert main(["classify", "--train=nothing.csv", files[1]]) == 1
+    assert "nothing.csv does not exist. Put it there, or name another" in capsys.readouterr().err
+
+
 def test_few_of_each_is_drawn_by_the_seed():
     rows = [LabelledRow(f"{label} {n}", label) for label in "ab" for n in range(9)]
     labelled = LabelledTexts.from_rows([*rows, LabelledRow("c 0", "c")])

@@ -31,6 +31,18 @@ def test_json_has_scores_overall_and_by_type_and_seconds(file, capsys):
     assert {"train_s", "train_cpu_s", "sentences_per_s"} <= row.keys()
 
 
+def test_labels_of_the_test_file_are_spelled_as_in_training_and_its_notes_told(
+    file, tmp_path, capsys
+):
+    entries = [{"text": "Acme", "spans": [{"end": 4, "label": "org"}, {"end": 99, "label": "org"}]}]
+    other = tmp_path / "test.json"
+    other.write_text(json.dumps(entries))
+    assert main(["ner", "--train", file, "--test", str(other), "--only", ner.OURS]) == 0
+    printed = capsys.readouterr().out
+    assert "ORG (1)" in printed and "1.000" in printed and "org" not in printed
+    assert "1 spans outside their text left out, in the test file" in printed
+
+
 def test_folds_test_each_sentence_once(file, capsys):
     assert main(["ner", "--train", file, "--folds", "2", "--only", ner.OURS]) == 0
     printed = capsys.readouterr().out

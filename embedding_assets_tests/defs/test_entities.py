@@ -1,3 +1,5 @@
+import shutil
+
 import dagster as dg
 import pytest
 
@@ -75,6 +77,20 @@ def test_a_model_is_trained_registered_and_shown_in_the_run_of_the_documents(pla
     assert synced().to_run == 0
     result = entity_model_is_current(WorkspaceResource())
     assert not result.passed and "one column" in result.metadata["problem"].value
+
+
+def test_a_model_whose_folder_is_gone_stops_no_documents_and_is_trained_again(place, monkeypatch):
+    labelled = place.folder / "labelled.conll"
+    labelled.write_text("Anna B-PERSON\nlives O\nin O\nOslo B-PLACE\n\n" * 8)
+    monkeypatch.setenv(f"{ENTITIES}TRAINING", str(labelled))
+    synced()
+    folder = configured_workspace().entities.trained.folder
+    shutil.rmtree(folder)
+    assert synced().to_run == 0
+    put(place, "new.json", "Anna lives in Bergen.")
+    assert synced().to_run == 1
+    assert folder.is_dir()
+    assert configured_workspace().table("doc_entities").footer("new.json") is not None
 
 
 def test_a_forgotten_document_leaves_no_entities(place, monkeypatch):

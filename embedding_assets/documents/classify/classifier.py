@@ -33,8 +33,10 @@ from embedding_assets.documents.classify.stack import (
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import InputError
 
-CLASSIFIER_CODE = "1"
-"""Changes whenever the same labelled texts would give another model, or other files."""
+CLASSIFIER_CODE = "2"
+"""Changes whenever the same labelled texts would give another model."""
+_FORMAT = "1"
+"""Of the files: while new labels cannot be used, the last good model is, whatever made it."""
 ABSTAIN = 0.05
 LABELS, DESCRIPTIONS = "labels", "descriptions"
 _FILES = "classifier"
@@ -62,7 +64,9 @@ class DocumentClassifier:
     """What tells k categories apart by a text's vector and its words.
 
     names: float32 [k, d], the vectors of the categories' own names. linear: regressions by member;
-    none where there were no labelled texts. weights: how much each member counts. threshold: less
+    none where it goes by names alone. weights: how much each member counts. prior: float64
+    [k], added to the categories' scores: the logarithm of how many texts one that was learnt from
+    stands for (King and Zeng 2001). threshold: less
     probable texts get no category. evaluation: of texts that were left out in learning, by how it
     was learnt (`labels`) and by names alone (`descriptions`); empty where none could be left out.
     fingerprint: of the encoder.
@@ -74,6 +78,7 @@ class DocumentClassifier:
     linear: Mapping[str, Linear]
     weights: Mapping[str, float]
     strengths: Mapping[str, float]
+    prior: Scores
     threshold: float
     evaluation: Mapping[str, Evaluation]
     fingerprint: str
@@ -88,7 +93,8 @@ class DocumentClassifier:
         *,
         seed: int = 0,
     ) -> "DocumentClassifier":
-        """What tells the categories of labelled texts apart; by their names where none is labelled.
+        """What tells the categories of labelled texts apart; by their names where the texts are of
+        one alone, or there are none.
 
         Logistic regressions over vectors and words, tuned by cross-validation, are weighed by what
         they say of texts they have not seen; so are the categories' names. abstain: the share of
@@ -96,7 +102,7 @@ class DocumentClassifier:
         embed: unit vectors of texts, of the encoder with that fingerprint.
         """
         names = embed([each.text for each in labelled.categories])
-        if not len(labelled.labels):
+        if len(np.unique(labelled.labels)) < 2:
             return _by_names(labelled.categories, names, fingerprint)
         rows = _with_descriptions(labelled)
         terms = Terms.fit(rows.texts)
@@ -122,7 +128,7 @@ class DocumentClassifier:
             name: Linear.fit(each, rows.labels, strengths[name]) for name, each in features.items()
         }
         made = cls(
-            labelled.categories, names, terms, linear, weights, strengths,
+            labelled.categories, names, terms, linear, weights, strengths, np.log(rows.weights),
             _blind_threshold(len(names)), {}, fingerprint,
         )  # fmt: skip
         return made._judged(unseen, rows, split, abstain) if unseen else made
@@ -154,10 +160,10 @@ class DocumentClassifier:
         if "words" in self.linear:
             features = self.terms.features(texts)
             members["words"] = self.linear["words"].log_probabilities(features)
-        return np.exp(stacked_scores(members, self.weights))
+        return np.exp(stacked_scores(members, self.weights, self.prior))
 
     def classify(self, texts: Sequence[str], vectors: Vectors, ranks: int = 3) -> list[Classified]:
-        """What is said of each text with its vector; a text without any letter gets no category."""
+        """What is said of each text with its vector; an empty text gets no category."""
         if not len(texts):
             return []
         found = []
@@ -189,11 +195,12 @@ class DocumentClassifier:
     def save(self, folder: Path) -> None:
         """Write the model into `folder`, which exists or is made; not atomic by itself."""
         about = {
-            "format": CLASSIFIER_CODE,
+            "format": _FORMAT,
             "categories": [vars(each) for each in self.categories],
             "vocabulary": self.terms.vocabulary,
             "weights": dict(self.weights),
             "strengths": dict(self.strengths),
+            "prior": self.prior.tolist(),
             "threshold": self.threshold,
             "evaluation": {name: each.to_dict() for name, each in self.evaluation.items()},
             "fingerprint": self.fingerprint,
@@ -213,7 +220,7 @@ class DocumentClassifier:
         Raises StoreDamagedError when a file is missing, torn or changed, StoreVersionError when it
         was written by another version of the code.
         """
-        about, arrays = read_files(folder, _FILES, CLASSIFIER_CODE)
+        about, arrays = read_files(folder, _FILES, _FORMAT)
         linear = {
             name: Linear(arrays[f"{name}_coefficients"], arrays[f"{name}_intercepts"])
             for name in about["strengths"]
@@ -226,6 +233,7 @@ class DocumentClassifier:
             linear,
             about["weights"],
             about["strengths"],
+            np.array(about.get("prior", np.zeros(len(about["categories"])))),
             about["threshold"],
             {name: Evaluation.from_dict(each) for name, each in judged},
             about["fingerprint"],
@@ -236,14 +244,17 @@ class DocumentClassifier:
     ) -> "DocumentClassifier":
         """The same with the threshold and the figures that unseen texts give."""
         truth, names = rows.labels[split.judged], self.category_names
-        probabilities = np.exp(stacked_scores(unseen, self.weights))
-        threshold = threshold_for(probabilities, abstain)
-        by_names = np.exp(unseen["names"])
-        evaluation = {
-            LABELS: Evaluation.of(names, truth, probabilities, threshold),
-            DESCRIPTIONS: Evaluation.of(names, truth, by_names, threshold_for(by_names, abstain)),
+        said = {
+            LABELS: np.exp(stacked_scores(unseen, self.weights, self.prior)),
+            DESCRIPTIONS: np.exp(unseen["names"]),
         }
-        return replace(self, threshold=threshold, evaluation=evaluation)
+        counts = rows.weights[truth]
+        limits = {way: threshold_for(each, abstain, counts) for way, each in said.items()}
+        evaluation = {
+            way: Evaluation.of(names, truth, each, limits[way], rows.weights)
+            for way, each in said.items()
+        }
+        return replace(self, threshold=limits[LABELS], evaluation=evaluation)
 
 
 def _by_names(
@@ -252,7 +263,16 @@ def _by_names(
     nothing = Terms((), np.empty(0, dtype=np.float32))
     threshold = _blind_threshold(len(categories))
     return DocumentClassifier(
-        categories, names, nothing, {}, {"names": 1.0}, {}, threshold, {}, fingerprint
+        categories,
+        names,
+        nothing,
+        {},
+        {"names": 1.0},
+        {},
+        np.zeros(len(names)),
+        threshold,
+        {},
+        fingerprint,
     )
 
 
@@ -262,9 +282,13 @@ def _blind_threshold(categories: int) -> float:
 
 
 def _with_descriptions(labelled: LabelledTexts) -> LabelledTexts:
-    """The same; a category without a text is learnt from what it is called."""
-    bare = sorted({*range(len(labelled.categories))} - {*labelled.labels.tolist()})
-    if not bare:
+    """The same; a category without a text is learnt from what it is called, which stands for as
+    many texts as the others have on average."""
+    counts = np.bincount(labelled.labels, minlength=len(labelled.categories))
+    [bare] = np.nonzero(counts == 0)
+    if not len(bare):
         return labelled
     texts = (*labelled.texts, *(labelled.categories[number].text for number in bare))
-    return replace(labelled, texts=texts, labels=np.append(labelled.labels, bare))
+    usual = (counts * labelled.weights)[counts > 0].mean()
+    weights = np.where(counts == 0, usual, labelled.weights)
+    return replace(labelled, texts=texts, labels=np.append(labelled.labels, bare), weights=weights)

@@ -28,6 +28,8 @@ _MOST_BYTES = 4 * 8_000
 """Of a text file, as more of it is not learnt from: four bytes to the character."""
 _LONGEST_FIELD = 2**24
 _BATCH_ROWS = 2_048
+_DOCUMENTS_AT_ONCE = 256
+_ANOTHER = "Put it there, or name another file."
 
 ReadText = Callable[[Sequence[Path]], Mapping[Path, str]]
 """The texts of documents; those that cannot be read are left out."""
@@ -61,16 +63,20 @@ class LabelFiles:
 
     def described(self) -> list[Category]:
         """The categories that are described. Raises InputError subclasses."""
+        _require_there(self.categories, "classification.categories")
         path = self._list()
         return read_categories(path) if path else []
 
     def rows(self, read: ReadText) -> Iterator[LabelledRow]:
-        """The labelled texts, one by one. read: gives the texts of documents in a folder.
+        """The labelled texts, one by one; without a text where a document cannot be read.
+
+        read: gives the texts of documents in a folder, of some at a time.
 
         Raises InputNotFoundError, UnreadableInputError, SchemaError.
         """
         if self.labels is None:
             return
+        _require_there(self.labels, "classification.labels")
         if self.labels.is_dir():
             yield from _folder_rows(self.labels, read)
         else:
@@ -103,6 +109,8 @@ def read_table(path: Path) -> Iterator[LabelledRow]:
         ".csv": _csv_rows,
         ".tsv": _csv_rows,
     }
+    if not path.exists():
+        raise InputNotFoundError(f"{path} does not exist.", _ANOTHER)
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UnreadableInputError(
@@ -111,11 +119,7 @@ def read_table(path: Path) -> Iterator[LabelledRow]:
         )
     try:
         yield from reader(path)
-    except FileNotFoundError:
-        raise InputNotFoundError(
-            f"{path} does not exist.", "Put it there, or mend classification.labels."
-        ) from None
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableInputError(
             f"{path} cannot be read: {error}.", "Write it anew, as UTF-8 where it is text."
         ) from error
@@ -131,9 +135,7 @@ def read_categories(path: Path) -> list[Category]:
         text = path.read_text(encoding="utf-8-sig")
         found = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except FileNotFoundError:
-        raise InputNotFoundError(
-            f"{path} does not exist.", "Put it there, or mend classification.categories."
-        ) from None
+        raise InputNotFoundError(f"{path} does not exist.", _ANOTHER) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UnreadableInputError(f"{path} cannot be read: {error}.", "Mend the file.") from error
     if isinstance(found, Mapping):
@@ -197,15 +199,25 @@ def _csv_rows(path: Path) -> Iterator[LabelledRow]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         head = file.readline()
         file.seek(0)
-        reader = csv.reader(file, delimiter=max(",;\t|", key=head.count))
-        names = [name.strip().lower() for name in next(reader, [])]
-        label = names.index(_label_column(path, names))
-        text = names.index(_TEXT)
-        for fields in reader:
-            if fields:
-                yield LabelledRow(
-                    *(fields[at] if at < len(fields) else None for at in (text, label))
-                )
+        delimiter = max(",;\t|", key=head.count)
+        reader = csv.reader(file, delimiter=delimiter)
+        try:
+            names = [name.strip().lower() for name in next(reader, [])]
+            label = names.index(_label_column(path, names))
+            text = names.index(_TEXT)
+            for fields in reader:
+                if len(fields) > len(names):
+                    raise UnreadableInputError(
+                        f"Line {reader.line_num} of {path} has {len(fields)} fields, not "
+                        f"{len(names)}.",
+                        f"Put quotes around texts with {delimiter!r}.",
+                    )
+                if fields:
+                    yield LabelledRow(
+                        *(fields[at] if at < len(fields) else None for at in (text, label))
+                    )
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from None
 
 
 def _row(text: Any, label: Any) -> LabelledRow:
@@ -236,7 +248,7 @@ def _folder_rows(folder: Path, read: ReadText) -> Iterator[LabelledRow]:
                 yield from (LabelledRow(line, entry.stem) for line in file if line.strip())
 
 
-def _document_texts(folder: Path, read: ReadText) -> Iterator[str]:
+def _document_texts(folder: Path, read: ReadText) -> Iterator[str | None]:
     others = []
     for file in _visible(folder):
         if file.suffix.lower() in _PLAIN:
@@ -244,7 +256,15 @@ def _document_texts(folder: Path, read: ReadText) -> Iterator[str]:
                 yield opened.read(_MOST_BYTES).decode("utf-8", "ignore").removeprefix("\ufeff")
         else:
             others.append(file)
-    yield from read(others).values()
+    for start in range(0, len(others), _DOCUMENTS_AT_ONCE):
+        some = others[start : start + _DOCUMENTS_AT_ONCE]
+        texts = read(some)
+        yield from map(texts.get, some)
+
+
+def _require_there(path: Path | None, setting: str) -> None:
+    if path is not None and not path.exists():
+        raise InputNotFoundError(f"{path} does not exist.", f"Put it there, or mend {setting}.")
 
 
 def _visible(folder: Path) -> list[Path]:

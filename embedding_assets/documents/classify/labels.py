@@ -1,9 +1,10 @@
 """Labelled texts: what a classifier learns from, cleaned and within bounds."""
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,6 +18,11 @@ MOST_TEXTS = 20_000
 MOST_CHARACTERS = 10_000_000
 TEXT_CHARACTERS = 8_000
 """What is read of one text, at most: its beginning."""
+LONGEST_TEXT = 2 * TEXT_CHARACTERS
+"""What is looked at for that, as white space is not counted."""
+MOST_CATEGORIES = 1_000
+_LONGEST_LABEL = 1_000
+_HYPHENS = re.compile(r"(?<=[^\W_])[-_]+(?=[^\W_])")
 _FORMS = 'A table with the columns "text" and "label", or a folder with one folder per category.'
 
 
@@ -38,16 +44,18 @@ class Category:
     @property
     def text(self) -> str:
         """What it is, in words that a model can read."""
-        words = " ".join(self.name.replace("_", " ").replace("-", " ").split())
-        return f"{words}: {self.description}" if self.description else words
+        words = _spaced(self.name)
+        text = f"{words}: {self.description}" if self.description else words
+        return text[:TEXT_CHARACTERS]
 
 
 @dataclass(frozen=True)
 class LabelNotes:
     """What was seen in labelled texts besides what is learnt from.
 
-    without_text, without_label: rows left out. repeated: rows that were there before.
-    left_out: rows beyond what is learnt from. merged: other spellings of a category, by its name.
+    without_text: rows left out, documents that cannot be read among them. without_label: rows left
+    out. repeated: rows that were there before. left_out: rows beyond what is learnt from.
+    merged: other spellings of a category, by its name.
     """
 
     without_text: int = 0
@@ -59,11 +67,15 @@ class LabelNotes:
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """n texts, each with the number of its category among k; n is 0 where there are only names."""
+    """n texts, each with the number of its category among k; n is 0 where there are only names.
+
+    weights: float64 [k], for how many texts one of each category stands; 1 unless it is a sample.
+    """
 
     categories: tuple[Category, ...]
     texts: tuple[str, ...]
     labels: Labels
+    weights: npt.NDArray[np.float64]
     notes: LabelNotes = LabelNotes()
 
     @classmethod
@@ -75,11 +87,12 @@ class LabelledTexts:
     ) -> "LabelledTexts":
         """The texts of `rows`, at most `most` of them; rows are drawn one by one.
 
-        Labels that differ in case, white space, hyphens or underscores are one: spelled as among
-        the `described` categories, else as most often. Where there are too many texts a fixed
-        sample is kept, in which rare categories stay whole.
+        Labels that differ in case, white space, or hyphens and underscores between words are one:
+        spelled as among the `described` categories, else as most often. Where there are too many
+        texts a fixed sample is kept, in which rare categories stay whole.
 
-        Raises EmptyInputError when there is nothing to learn from, InputError for one category.
+        Raises EmptyInputError when there is nothing to learn from, InputError for one category and
+        for more than `MOST_CATEGORIES`.
         """
         sample = _Sample(most)
         for row in rows:
@@ -89,6 +102,7 @@ class LabelledTexts:
         for key in sorted(found.keys() - names.keys()):
             names[key] = Category(_usual(found[key]))
         _require_several(names, sample)
+        _require_names(names, max(names))
         keys = sorted(names)
         numbers = {key: number for number, key in enumerate(keys)}
         pairs = sorted((numbers[key], text) for key, text in sample.pairs())
@@ -101,6 +115,7 @@ class LabelledTexts:
             tuple(names[key] for key in keys),
             tuple(text for _, text in pairs),
             np.array([number for number, _ in pairs], dtype=np.int64),
+            np.array([sample.weight(key) for key in keys]),
             LabelNotes(
                 sample.without_text, sample.without_label, sample.repeated, sample.left_out, merged
             ),
@@ -110,23 +125,32 @@ class LabelledTexts:
     def whole(
         cls, rows: Iterable[LabelledRow], described: Sequence[Category] = ()
     ) -> "LabelledTexts":
-        """Every row that has a text and a label, repeated ones too: to judge by."""
+        """Every row that has a text and a label, repeated ones too: to judge by.
+
+        Raises InputError for more than `MOST_CATEGORIES`.
+        """
         names = {fold(each.name): each for each in described}
         pairs = []
         for row in rows:
             text, label = _clean(row)
             if text and fold(label):
                 names.setdefault(fold(label), Category(label))
+                _require_names(names, label)
                 pairs.append((fold(label), text))
         numbers = {key: number for number, key in enumerate(names)}
         labels = np.array([numbers[key] for key, _ in pairs], dtype=np.int64)
-        return cls(tuple(names.values()), tuple(text for _, text in pairs), labels)
+        weights = np.ones(len(names))
+        return cls(tuple(names.values()), tuple(text for _, text in pairs), labels, weights)
 
 
 def fold(label: str) -> str:
     """What is the same in all spellings of a label."""
-    plain = unicodedata.normalize("NFKC", label).replace("_", " ").replace("-", " ")
-    return " ".join(plain.casefold().split())
+    return _spaced(unicodedata.normalize("NFKC", label)).casefold()
+
+
+def _spaced(label: str) -> str:
+    """A label's words with single spaces; a sign before or behind them belongs to it."""
+    return " ".join(_HYPHENS.sub(" ", label).split())
 
 
 class _Sample:
@@ -152,6 +176,7 @@ class _Sample:
             self.without_label += bool(text) and not key
             return
         self.spellings.setdefault(key, Counter())[label] += 1
+        _require_names(self.spellings, label)
         rank = int.from_bytes(
             hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
         )
@@ -170,6 +195,11 @@ class _Sample:
     def pairs(self) -> Iterable[tuple[str, str]]:
         return ((key, text) for key, kept in self._kept.items() for text in kept.values())
 
+    def weight(self, key: str) -> float:
+        """For how many different texts with that label a kept one stands: they were seen when as
+        many hashes in all are expected (Bar-Yossef et al. 2002, k minimum values)."""
+        return 2**64 / self._below[key] if key in self._below and key in self._kept else 1.0
+
     def _halve(self, key: str) -> None:
         kept = self._kept[key]
         ranks = sorted(kept)
@@ -178,16 +208,30 @@ class _Sample:
             self._characters -= len(kept.pop(rank))
             self._count -= 1
             self.left_out += 1
+        if not kept:
+            del self._kept[key]
 
 
 def _clean(row: LabelledRow) -> tuple[str, str]:
     """Text and label with single spaces; of a long text its beginning."""
-    text = " ".join((row.text or "")[: 2 * TEXT_CHARACTERS].split())[:TEXT_CHARACTERS]
+    text = " ".join((row.text or "")[:LONGEST_TEXT].split())[:TEXT_CHARACTERS]
     return text, " ".join((row.label or "").split())
 
 
 def _usual(spelled: Counter[str]) -> str:
     return min(spelled, key=lambda each: (-spelled[each], each))
+
+
+def _require_names(names: Collection[str], label: str) -> None:
+    problem = ""
+    if len(label) > _LONGEST_LABEL:
+        problem = f"Labels have more than {_LONGEST_LABEL:,} letters"
+    elif len(names) > MOST_CATEGORIES:
+        problem = f"The labels hold more than {MOST_CATEGORIES:,} different values"
+    if problem:
+        raise InputError(
+            f"{problem}, such as {label[:80]!r}.", "Is it the right column? Name fewer categories."
+        )
 
 
 def _require_several(names: dict[str, Category], sample: _Sample) -> None:

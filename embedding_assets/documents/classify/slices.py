@@ -48,6 +48,7 @@ CATEGORY_SCHEMA = pa.schema(
 with its probability. classifier: the digest of the model. fingerprint: of the vectors."""
 _DOCUMENTS_AT_ONCE = 256
 _CHARACTERS = 8_000
+_NAMED = 20
 _log = structlog.get_logger()
 
 
@@ -247,12 +248,17 @@ def _files_of(made: DocumentClassifier) -> dict[str, bytes]:
 def _told(made: DocumentClassifier, labelled: LabelledTexts) -> Stats:
     """What the model is, how good, and what was seen in the labels."""
     notes = labelled.notes
-    seen = {
+    seen: Stats = {
         "labelled_texts": len(labelled.texts),
         "rows_without_text": notes.without_text,
         "rows_without_label": notes.without_label,
         "rows_repeated": notes.repeated,
         "rows_left_out": notes.left_out,
     }
+    texts = np.bincount(labelled.labels, minlength=len(labelled.categories))
+    bare = [each.name for each, count in zip(labelled.categories, texts, strict=True) if not count]
+    if labelled.texts and bare:
+        more = f" and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+        seen["without_texts"] = ", ".join(bare[:_NAMED]) + more
     merged = "; ".join(f"{name} = {', '.join(others)}" for name, others in notes.merged.items())
     return {**made.figures(), **seen, **({"merged": merged} if merged else {})}

@@ -26,7 +26,7 @@ _PRIOR_WIDTH = 0.5
 class Split:
     """The texts in folds. fold: int64 [n]; -1 for the only text of a category, learnt from always.
 
-    folds: how many, 0 when no text can be left out.
+    folds: how many, 0 when there are not two categories of which a text can be left out.
     """
 
     fold: Labels
@@ -37,12 +37,15 @@ class Split:
         """Folds in which every category that has two texts or more is spread."""
         generator = np.random.default_rng(seed)
         fold = np.full(len(labels), -1, dtype=np.int64)
-        start = 0
+        start = spread = 0
         for category in np.unique(labels):
             rows = generator.permutation(np.flatnonzero(labels == category))
             if len(rows) > 1:
                 fold[rows] = (start + np.arange(len(rows))) % folds
                 start += len(rows)
+                spread += 1
+        if spread < 2:  # the rest could only be told by what it is not
+            return cls(np.full(len(labels), -1, dtype=np.int64), 0)
         numbers, packed = np.unique(fold[fold >= 0], return_inverse=True)
         fold[fold >= 0] = packed
         return cls(fold, len(numbers))
@@ -133,9 +136,15 @@ def usual_weights(names: Sequence[str]) -> dict[str, float]:
     return {name: _PRIOR[name] for name in names}
 
 
-def stacked_scores(members: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
-    """float64 [n, k]: the log-probabilities that the members give together."""
-    return log_softmax(sum_of([weights[name] * scores for name, scores in members.items()]))
+def stacked_scores(
+    members: Mapping[str, Scores], weights: Mapping[str, float], prior: Scores
+) -> Scores:
+    """float64 [n, k]: the log-probabilities that the members give together.
+
+    prior: float64 [k], what is added for each category.
+    """
+    parts = [weights[name] * scores for name, scores in members.items()]
+    return log_softmax(sum_of(parts) + prior)
 
 
 def sum_of(parts: Sequence[Scores]) -> Scores:

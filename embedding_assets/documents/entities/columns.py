@@ -1,7 +1,7 @@
 """Labelled words in columns, one a line, as CoNLL files have them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from embedding_assets.documents.entities.labelled import Example, spans_of_tags, split_tag
@@ -16,15 +16,18 @@ _COLUMNS = "Put a word and its tag on each line: `Acme B-ORG`, parted by a tab o
 def read_columns(path: Path, notes: Counter[str]) -> Iterator[Example]:
     """The sentences of a file with a word on each line: the first column is the word, the last one
     its tag in BIO, IO, BIOES or BILOU; empty lines part sentences, comments and `-DOCSTART-` too.
+    A line like `#acme ORG` is a word where a word before had that tag in as many columns; else it
+    is a comment, and counted in `notes`.
 
     Raises InputNotFoundError, UnreadableInputError naming the line.
     """
     words: list[str] = []
     tags: list[str] = []
+    known: set[tuple[int, str]] = set()
     for number, line in _lines(path):
         parts = line.split("\t") if "\t" in line else line.split(" ")
         parts = [part for part in parts if part]
-        if not parts or parts[0] == "-DOCSTART-" or _is_comment(parts):
+        if not parts or parts[0] == "-DOCSTART-" or _is_comment(parts, known, notes):
             yield from _example(words, tags)
             words, tags = [], []
             continue
@@ -34,6 +37,7 @@ def read_columns(path: Path, notes: Counter[str]) -> Iterator[Example]:
             )
         words.append(parts[0])
         tags.append(parts[-1])
+        known.add((len(parts), parts[-1]))
         if len(words) == _MOST_WORDS:
             notes[f"sentences cut after {_MOST_WORDS} words"] += 1
             yield from _example(words, tags)
@@ -46,12 +50,21 @@ def _example(words: list[str], tags: list[str]) -> Iterator[Example]:
         yield Example(tuple(words), tuple(spans_of_tags(tags)))
 
 
-def _is_comment(parts: list[str]) -> bool:
-    """Whether a line that begins with `#` is no word: its last column is then no tag."""
+def _is_comment(parts: list[str], known: Container[tuple[int, str]], notes: Counter[str]) -> bool:
+    """Whether a line that begins with `#` is no word: its last column is then no tag.
+
+    known: how many columns and which tag the words before it had.
+    """
     if not parts[0].startswith("#"):
         return False
     prefix, name = split_tag(parts[-1])
-    return len(parts) == 1 or (prefix != "O" and parts[-1] == name)
+    is_bare = prefix != "O" and parts[-1] == name
+    if parts[0] == "#" or len(parts) == 1:
+        return is_bare or len(parts) == 1
+    if not is_bare or (len(parts), name) in known:
+        return False
+    notes["lines like `#word LABEL` taken for comments"] += 1
+    return True
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

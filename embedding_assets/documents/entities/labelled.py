@@ -1,14 +1,17 @@
 """Sentences with their entities, as models are trained and judged on them."""
 
 import random
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from embedding_assets.errors import EmptyInputError
+from embedding_assets.errors import EmptyInputError, InputError
 
 MOST_EXAMPLES = 20_000
 """Of more a fixed sample is kept, so that a file of any size is read in bounded memory."""
+MOST_LABELS = 150
+"""The time that a sentence takes grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,31 @@ class Collection:
     notes: Counter[str] = field(default_factory=Counter)
     _kept: list[tuple[int, Example]] = field(default_factory=list)
     _spellings: Counter[str] = field(default_factory=Counter)
+    _labels: set[str] = field(default_factory=set)
     _seen: int = 0
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
     def add(self, examples: Iterable[Example]) -> None:
-        """Take examples in; those without words are left out."""
+        """Take examples in; those without words are left out.
+
+        Raises InputError for more than `MOST_LABELS` labels.
+        """
         for example in examples:
             if not example.words:
                 self.notes["empty texts left out"] += 1
                 continue
-            self._spellings.update(span.label for span in example.spans)
+            for span in example.spans:
+                self._note(span.label)
             self._keep(example)
+
+    def _note(self, label: str) -> None:
+        self._spellings[label] += 1
+        self._labels.add(label.casefold())
+        if len(self._labels) > MOST_LABELS:
+            raise InputError(
+                f"There are more than {MOST_LABELS} labels of entities, such as {label[:80]!r}.",
+                "Is the last column the tag, or the span's label its type? Name fewer types.",
+            )
 
     def _keep(self, example: Example) -> None:
         if len(self._kept) < self.most:
@@ -102,11 +119,13 @@ def apart(spans: Iterable[Span]) -> tuple[list[Span], int]:
     kept: list[Span] = []
     dropped = 0
     for span in sorted(set(spans), key=lambda each: (each.start - each.end, each.start)):
-        if any(span.start < other.end and other.start < span.end for other in kept):
+        place = bisect_left(kept, span.start, key=lambda each: each.start)
+        neighbours = kept[max(0, place - 1) : place + 1]
+        if any(span.start < other.end and other.start < span.end for other in neighbours):
             dropped += 1
         else:
-            kept.append(span)
-    return sorted(kept, key=lambda each: each.start), dropped
+            kept.insert(place, span)
+    return kept, dropped
 
 
 def spans_of_tags(tags: Sequence[str]) -> list[Span]:
@@ -150,31 +169,60 @@ def tags_of(example: Example) -> list[str]:
 def folds(
     examples: Sequence[Example], count: int, seed: int = 0
 ) -> Iterator[tuple[list[Example], list[Example]]]:
-    """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`."""
-    order = list(range(len(examples)))
+    """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`, those of
+    the same words in the same one."""
+    order = _repeated(examples)
     random.Random(seed).shuffle(order)
     for number in range(count):
-        chosen = set(order[number::count])
-        rest = [each for place, each in enumerate(examples) if place not in chosen]
-        yield rest, [examples[place] for place in sorted(chosen)]
+        chosen = {place for group in order[number::count] for place in group}
+        yield _parted(examples, chosen)
 
 
 def hold_out(
     examples: Sequence[Example], share: float, seed: int = 0
 ) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and those to judge by; a label that only one example has stays with
-    the former."""
-    found = Counter(label for each in examples for label in {span.label for span in each.spans})
-    rare = {label for label, count in found.items() if count == 1}
-    free = [
-        place
-        for place, each in enumerate(examples)
-        if not rare & {span.label for span in each.spans}
-    ]
+    """Examples to train on, and those to judge by, `share` of all at most; those of the same words
+    stay together, and each label keeps one of the former at least."""
+    groups = _repeated(examples)
+    labels = [{span.label for place in group for span in examples[place].spans} for group in groups]
+    taught = Counter(label for each in labels for label in each)
+    free = [number for number, each in enumerate(labels) if all(taught[one] > 1 for one in each)]
     random.Random(seed).shuffle(free)
-    held = set(free[: round(share * len(examples))])
-    rest = [each for place, each in enumerate(examples) if place not in held]
-    return rest, [examples[place] for place in sorted(held)]
+    wanted = round(share * len(examples))
+    held: set[int] = set()
+    for number in free:
+        fits = len(held) + len(groups[number]) <= wanted
+        if fits and all(taught[label] > 1 for label in labels[number]):
+            held.update(groups[number])
+            taught.subtract(labels[number])
+    return _parted(examples, held)
+
+
+def _repeated(examples: Sequence[Example]) -> list[list[int]]:
+    """The places of the examples, those of the same words together."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, example in enumerate(examples):
+        groups.setdefault(example.words, []).append(place)
+    return list(groups.values())
+
+
+def _parted(
+    examples: Sequence[Example], chosen: Container[int]
+) -> tuple[list[Example], list[Example]]:
+    """The examples that are not at those places, and those that are."""
+    rest = [each for place, each in enumerate(examples) if place not in chosen]
+    return rest, [each for place, each in enumerate(examples) if place in chosen]
+
+
+def respelled(examples: Iterable[Example], labels: Iterable[str]) -> list[Example]:
+    """The same examples, with labels that differ from one of `labels` in case alone spelled so."""
+    known = {label.casefold(): label for label in labels}
+    return [
+        _respelled(
+            each, {span.label: known.get(span.label.casefold(), span.label) for span in each.spans}
+        )
+        for each in examples
+    ]
 
 
 def _spellings(found: Counter[str]) -> dict[str, str]:

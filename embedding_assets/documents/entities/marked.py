@@ -28,12 +28,12 @@ def read_marked(path: Path, notes: Counter[str]) -> Iterator[Example]:
     An object has `text` and `spans` (`start`, `end`, `label`), or, like restaurant8k, `userInput`
     and `labels` (`slot`, `valueSpan`), where a `startIndex` of 0 is left out. Of overlapping spans
     the longest stays; those that reach outside the text are left out, and counted in `notes`.
-    Raises InputNotFoundError, UnreadableInputError, SchemaError naming the object.
+    Raises InputNotFoundError, UnreadableInputError and SchemaError naming the object.
     """
     for number, entry in enumerate(_objects(path), 1):
         try:
             text, spans = _parts(entry)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SchemaError(
                 f"Object {number} of {path} is no marked text: {error!r}.", _MEND
             ) from None
@@ -93,6 +93,7 @@ def _sentences(
     """The sentences of a text one by one, as they are read later; those that a span reaches across
     stay together."""
     starts = [start for start, _ in places]
+    spans_start = [span.start for span in spans]
     inside = {place for span in spans for place in range(span.start + 1, span.end)}
     begin = 0
     for _, end in find_sentences(text):
@@ -102,8 +103,9 @@ def _sentences(
                 words[begin:stop],
                 tuple(
                     replace(span, start=span.start - begin, end=span.end - begin)
-                    for span in spans
-                    if begin <= span.start < stop
+                    for span in spans[
+                        bisect_left(spans_start, begin) : bisect_left(spans_start, stop)
+                    ]
                 ),
             )
             begin = stop
@@ -119,6 +121,7 @@ def _trimmed(text: str, span: Span) -> tuple[int, int]:
 def _objects(path: Path) -> Iterator[Any]:
     """The objects of a JSON list or of JSON lines, held one by one."""
     decoder = json.JSONDecoder()
+    number = line = 1  # of the object that is read, and of where `held` begins
     try:
         with path.open(encoding="utf-8-sig") as file:
             held, at, is_whole = "", 0, False
@@ -129,19 +132,22 @@ def _objects(path: Path) -> Iterator[Any]:
                         found, at = decoder.raw_decode(held, at)
                     except json.JSONDecodeError as error:
                         if is_whole or len(held) - at > _LARGEST_OBJECT:
-                            raise _damaged(path, error.msg) from None
+                            where = f"object {number}, line {line - 1 + error.lineno}"
+                            raise _damaged(path, f"{where}: {error.msg}") from None
                     else:
                         yield found
+                        number += 1
                         continue
                 more = file.read(_READ_AT_ONCE)
                 if not more and at == len(held):
                     return
                 is_whole = not more
+                line += held.count("\n", 0, at)
                 held, at = held[at:] + more, 0
     except FileNotFoundError:
         raise InputNotFoundError(f"{path} does not exist.", "Name a file that does.") from None
     except (UnicodeDecodeError, RecursionError) as error:
-        raise _damaged(path, str(error)) from None
+        raise _damaged(path, f"object {number}: {error}") from None
     except OSError as error:
         raise UnreadableInputError(f"{path} cannot be read: {error}.", "Name a file.") from error
 

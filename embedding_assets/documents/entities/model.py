@@ -38,7 +38,7 @@ _FILES = ("model.safetensors", "tokenizer.json")
 _PIECES_AT_ONCE = 2_048
 _MOST_PIECES = 256
 _SENTENCES_AT_ONCE = 4_096
-_AGAIN = "Train the model again, or restore its folder."
+_AGAIN = "Materialize entity_model to train it again, or restore the folder."
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,8 @@ class EntityModel:
         from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
+        about = read_about(folder)
         try:
-            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            if about["format"] != FORMAT:
-                raise ValueError(f"its format is {about['format']!r}, not {FORMAT!r}")
-            for name in _FILES:
-                if _sha256(folder / name) != about["sha256"][name]:
-                    raise ValueError(f"{name} is not what was written")
             shape = Shape(**about["shape"])
             network = build_network(shape)
             network.load_state_dict(load_file(str(folder / _FILES[0])))
@@ -161,9 +156,7 @@ class EntityModel:
         except (
             OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError,
         ) as error:  # fmt: skip
-            raise ModelDamagedError(
-                f"The entity model in {folder} cannot be read: {error}.", _AGAIN
-            ) from error
+            raise _damaged(folder, error) from error
         return cls(network, tokenizer, shape, about["labels"], about, threads)
 
     @cached_property
@@ -195,6 +188,27 @@ class EntityModel:
             scored_spans(path[: len(each)], sure[: len(each)], self.labels)
             for each, path, sure in zip(sentences, paths, likely, strict=True)
         ]
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What is told of the model in a folder.
+
+    Raises ModelDamagedError when a file is missing, torn, or another model's.
+    """
+    try:
+        about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ValueError(f"its format is {about['format']!r}, not {FORMAT!r}")
+        for name in _FILES:
+            if _sha256(folder / name) != about["sha256"][name]:
+                raise ValueError(f"{name} is not what was written")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    return about
+
+
+def _damaged(folder: Path, error: Exception) -> ModelDamagedError:
+    return ModelDamagedError(f"The entity model in {folder} cannot be read: {error}.", _AGAIN)
 
 
 def _joined(

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from embedding_assets.documents.entities.identifiers import is_iban, is_isin
 from embedding_assets.errors import SettingsError
 
@@ -15,10 +17,13 @@ _MONTH = (
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
 )
 _NUMBER = r"\d{1,3}(?:[,.' ]\d{3}){1,6}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,4})?"
-_SCALE = r"(?:\s(?:thousand|million|billion|trillion|bn|mn|m|k)\b)?"
+_SCALE = r"(?:(?:\s?(?:thousand|million|billion|trillion|bn|mn|m|k)|[MBK])\b)?"
 _CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK)"
 _SIGN = r"(?:[A-Z]{0,2}\$|[€£¥₹])"
 _CURRENCY = r"(?:euros?|dollars?|pounds?|francs?|yen|rupees?|cents?|pence)"
+_IBAN = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
+)
 _GROUP = "embedding_assets_entity"
 _PLAIN_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\((?!\?)", re.DOTALL)
 """What is escaped, a class of letters, or the beginning of a group without a name."""
@@ -55,6 +60,20 @@ def _built_in(
     return name, Pattern(name, label, find, check)
 
 
+def _ibans(text: str) -> Iterator[Match]:
+    """IBANs, behind which words in capitals may stand that look like more of them."""
+    at = 0
+    while match := _IBAN.search(text, at):
+        start, end = match.span()
+        at = text.find(" ", start, end) + 1 or end
+        while end > start:
+            if is_iban(text[start:end]):
+                yield start, end
+                at = end
+                break
+            end = text.rfind(" ", start, end)
+
+
 # Each has bounded repeats, or repeats of letters that what follows cannot be: time grows with the
 # length of the text alone.
 PATTERNS: Mapping[str, Pattern] = dict(
@@ -88,13 +107,7 @@ PATTERNS: Mapping[str, Pattern] = dict(
             r"@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])",
         ),
         _built_in("isin", "ISIN", r"(?<![A-Za-z0-9])[A-Z]{2}[A-Z0-9]{9}\d(?![A-Za-z0-9])", is_isin),
-        _built_in(
-            "iban",
-            "IBAN",
-            r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"
-            r"(?![A-Za-z0-9])",
-            is_iban,
-        ),
+        ("iban", Pattern("iban", "IBAN", _ibans)),
         _built_in(
             "url", "URL", r"(?<!\w)(?:https?://|www\.)[^\s<>\"'()\[\]{}|]{3,500}(?<![.,;:!?])"
         ),
@@ -125,7 +138,7 @@ def own_pattern(label: str, expression: str) -> Pattern:
 
     wrapped = f"(?P<{_GROUP}>{_PLAIN_GROUP.sub(_uncaptured, expression)})"
     try:
-        is_empty = pc.extract_regex_span(pa.array([b""], pa.binary()), wrapped)[0].is_valid
+        is_empty = pc.extract_regex_span(pa.array([""]), wrapped)[0].is_valid
     except pa.ArrowInvalid as error:
         raise SettingsError(
             f"The expression {expression!r} of {label!r} in entities.expressions cannot be read: "
@@ -144,19 +157,21 @@ def own_pattern(label: str, expression: str) -> Pattern:
 
     def find(text: str) -> Iterator[Match]:
         content = text.encode("utf-8", "replace")
+        held, letters = pa.py_buffer(content), _Letters(content)
         at = before = 0
         while at < len(content):
-            rest = pa.array([content[before:]], pa.binary())
+            ends = pa.py_buffer(np.array([before, len(content)], dtype=np.int32))
+            rest = pa.Array.from_buffers(pa.string(), 1, [None, ends, held])  # nothing is copied
             found = pc.extract_regex_span(rest, later if at else wrapped)[0]
             if not found.is_valid:
                 return
             first, length = found[_GROUP].as_py()
             start, at = before + first, before + first + max(1, length)
             before = start + length - 1 if length else start
-            while before > 0 and content[before] & 0xC0 == 0x80:  # within a letter of UTF-8
-                before -= 1
+            while content[before : before + 1] and content[before] & 0xC0 == 0x80:
+                before -= 1  # to where the last letter begins
             if length:
-                yield _letters(content, start), _letters(content, start + length)
+                yield letters.before(start), letters.before(start + length)
 
     return Pattern(label, label, find)
 
@@ -166,6 +181,14 @@ def _uncaptured(found: re.Match[str]) -> str:
     return "(?:" if found[0] == "(" else found[0]
 
 
-def _letters(content: bytes, place: int) -> int:
-    """A place in bytes as one in letters."""
-    return len(content[:place].decode("utf-8", "ignore"))
+class _Letters:
+    """How many letters stand before places in UTF-8, which are asked for in their order."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._place = self._letters = 0
+
+    def before(self, place: int) -> int:
+        self._letters += len(self._content[self._place : place].decode())
+        self._place = place
+        return self._letters

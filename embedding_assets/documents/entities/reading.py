@@ -8,7 +8,7 @@ from embedding_assets.documents.entities.labelled import MOST_EXAMPLES, Collecti
 from embedding_assets.documents.entities.marked import read_marked
 from embedding_assets.errors import InputNotFoundError
 
-READER_CODE = "1"
+READER_CODE = "2"
 """Changes whenever the same files would be read otherwise."""
 _ABOUT = {"README", "LICENSE", "LICENCE"}
 _MARKED = {".json", ".jsonl", ".ndjson"}

@@ -1,7 +1,7 @@
 """Rules beside the model: known names and patterns, and whose word counts where they differ."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from embedding_assets.documents.entities.patterns import (
 )
 from embedding_assets.storage.slices import digest_of
 
-RULES_CODE = "1"
+RULES_CODE = "2"
 """Changes whenever the same rules would find something else."""
 MODEL = "model"
 
@@ -34,12 +34,13 @@ class Entity:
 class Rules:
     """What is looked for beside the model.
 
-    patterns: built-in ones by name. expressions: label to regular expression.
+    patterns: built-in ones by name. expressions: labels with regular expressions. Of both the
+    earlier ones go before the later ones.
     gazetteer: a file or folder of names; None for none.
     """
 
     patterns: Sequence[str] = ()
-    expressions: Mapping[str, str] = field(default_factory=dict)
+    expressions: Sequence[tuple[str, str]] = ()
     gazetteer: Path | None = None
 
     def __bool__(self) -> bool:
@@ -49,8 +50,7 @@ class Rules:
     def digest(self) -> str:
         """Of all that decides what they find. Raises InputNotFoundError."""
         names = gazetteer_digest(self.gazetteer) if self.gazetteer else None
-        own = sorted(self.expressions.items())
-        return digest_of(RULES_CODE, sorted(self.patterns), own, names)
+        return digest_of(RULES_CODE, [*self.patterns], [*self.expressions], names)
 
     def require_usable(self) -> None:
         """Raises SettingsError when a pattern is unknown or an expression cannot be read,
@@ -78,7 +78,7 @@ class Rules:
 
     @cached_property
     def _own(self) -> tuple[Pattern, ...]:
-        return tuple(own_pattern(*each) for each in self.expressions.items())
+        return tuple(own_pattern(*each) for each in self.expressions)
 
     @cached_property
     def _built_in(self) -> tuple[Pattern, ...]:

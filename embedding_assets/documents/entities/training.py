@@ -1,5 +1,6 @@
 """Training of the network that tags words: seeded, and resumed from the last checkpoint."""
 
+import hashlib
 import math
 import random
 import time
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 TRAIN_CODE = "2"
 """Changes whenever the same examples would give another model."""
+_WEIGHTS = "model.safetensors"
 _MOST_PIECES = 200
 _POOL = 32
 _WARM = 0.1
@@ -159,15 +161,15 @@ class _Run:
         torch.manual_seed(recipe.seed)
         network = build_network(shape, recipe.dropout)
         read_bert(network, _weights(base))
-        reader = SentenceReader(
-            read_tokenizer(base.transformer), min(_MOST_PIECES, shape.positions)
-        )
+        tokenizer = read_tokenizer(base.transformer)
+        reader = SentenceReader(tokenizer, min(_MOST_PIECES, shape.positions))
         sentences = list(_sentences(examples, tags, reader))
         moves = followed((wanted for _, wanted in sentences), len(tags))
         network.get_buffer("moves").copy_(torch.from_numpy(moves))
         pieces = sum(len(sentence.pieces) for sentence, _ in sentences)
         how = {**asdict(recipe), "checkpoint_seconds": None}
-        digest = digest_of(TRAIN_CODE, how, tags, asdict(shape), [asdict(e) for e in examples])
+        encoder = (asdict(shape), _sha256(base.transformer / _WEIGHTS), tokenizer.to_str())
+        digest = digest_of(TRAIN_CODE, how, tags, encoder, [asdict(e) for e in examples])
         steps = recipe.steps(len(sentences), pieces)
         optimizer = _optimizer(network, shape, recipe)
         return cls(
@@ -348,13 +350,18 @@ def _weights(base: Layout) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = base.transformer / "model.safetensors"
+    path = base.transformer / _WEIGHTS
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelLoadError(
             f"The weights {path} cannot be read: {error}.", "Copy or unpack the model again."
         ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checkpoint(work: Path) -> Path:

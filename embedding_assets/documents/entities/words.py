@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 _WORD = re.compile(
@@ -10,7 +11,11 @@ _WORD = re.compile(
     r"|[^\W_]+"
     r"|\S"
 )
-_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])|\n\s*|\s*\|\s*")
+# Blanks are looked at from their first one alone, so that a long row of them is read once.
+_SENTENCE_END = re.compile(
+    r"[.!?][\"'”’)\]]*\s++(?=[\"'“‘(\[]?[A-Z0-9])|\n\s*|(?:(?<!\s)\s++)?\|\s*"
+)
+_LONGEST_ABBREVIATION = len("approx")
 _ABBREVIATION = re.compile(
     r"\b(?:[A-Za-z]|Mr|Mrs|Ms|Dr|St|No|Nos|Inc|Ltd|Co|Corp|vs|etc|e\.g|i\.e|Sec|Art|approx)\.\s+$"
 )
@@ -34,7 +39,8 @@ def find_sentences(text: str) -> Iterator[tuple[int, int]]:
     and at the bars of a table; an entity never reaches across."""
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        if text[match.start()] == "." and _ABBREVIATION.search(text, start, match.end()):
+        before = max(start, match.start() - _LONGEST_ABBREVIATION)
+        if text[match.start()] == "." and _ABBREVIATION.search(text, before, match.end()):
             continue
         if match.start() > start or match.end() > match.start():
             yield start, match.end()
@@ -68,7 +74,8 @@ def letter_ids(word: str) -> list[int]:
 
 
 def widened(spans: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
-    """The first and one past the last of the words that share a character with a stretch of the
-    text; None when no word does."""
-    inside = [place for place, (first, last) in enumerate(spans) if first < end and start < last]
-    return (inside[0], inside[-1] + 1) if inside else None
+    """The first and one past the last of the words, ascending and apart, that share a character
+    with a stretch of the text; None when no word does."""
+    first = bisect_right(spans, start, key=lambda each: each[1])
+    after = bisect_left(spans, end, key=lambda each: each[0])
+    return (first, after) if first < after else None

@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedding_assets.apps.model_files import read_files, write_files
 from embedding_assets.benchmarks.classify import few_of_each, measure
 from embedding_assets.documents.classify.classifier import DocumentClassifier
+from embedding_assets.documents.classify.evaluation import Evaluation
 from embedding_assets.documents.classify.label_files import read_table
 from embedding_assets.documents.classify.labels import Category, LabelledRow, LabelledTexts
 from embedding_assets.embedding.encoder import HashingEncoder
@@ -109,6 +111,16 @@ def test_what_was_saved_classifies_the_same(classifier, tmp_path):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".npz"]
 
 
+def test_a_classifier_from_before_there_were_priors_is_still_read(classifier, tmp_path):
+    classifier.save(tmp_path)
+    about, arrays = read_files(tmp_path, "classifier", "1")
+    del about["prior"]
+    write_files(tmp_path, "classifier", {**about, "format": "1"}, arrays)
+    loaded = DocumentClassifier.load(tmp_path)
+    assert loaded.figures() == classifier.figures()
+    assert loaded.prior.tolist() == [0, 0, 0]
+
+
 def test_a_changed_file_is_named(classifier, tmp_path):
     classifier.save(tmp_path)
     about = tmp_path / "classifier.json"
@@ -144,6 +156,51 @@ def test_a_described_category_without_examples_is_learnt_from_its_description():
     texts = [WORDS["sport"], WORDS["food"]]
     near, far = (dict(each.ranked)["sport"] for each in classifier.classify(texts, embed(texts)))
     assert near > 5 * far
+
+
+def test_texts_of_one_category_alone_tell_nothing_apart():
+    classifier = fit({"food": 20}, [Category(name, words) for name, words in WORDS.items()])
+    assert (classifier.way, classifier.evaluation, classifier.threshold) == (
+        "descriptions",
+        {},
+        0.5,
+    )
+    assert accuracy(classifier) > 0.8
+
+
+def test_nothing_is_judged_unless_two_categories_have_two_texts():
+    classifier = fit({"food": 20, "law": 1}, [Category("sport", WORDS["sport"])])
+    assert (classifier.way, classifier.evaluation, classifier.threshold) == ("labels", {}, 0.5)
+    assert "accuracy" not in classifier.figures()
+
+
+def test_a_description_stands_for_as_many_texts_as_others_have():
+    classifier = fit({"food": 10, "law": 30}, [Category("sport", WORDS["sport"])])
+    assert np.exp(classifier.prior) == pytest.approx([1, 1, 20], rel=0.1)
+
+
+def test_what_is_learnt_from_a_sample_is_as_good_as_is_told():
+    generator = np.random.default_rng(0)
+    own = {name: words.split() for name, words in WORDS.items()}
+    mixed = [*own["food"], *own["law"], *SHARED_WORDS]
+
+    def drawn(count):
+        for number in range(count):
+            label = "law" if generator.random() < 0.02 else "food"
+            words = [*generator.choice(own[label], 2), *generator.choice(mixed, 5), str(number)]
+            yield LabelledRow(" ".join(words), label)
+
+    learnt = LabelledTexts.from_rows(drawn(10_000), most=500)
+    assert len(learnt.texts) <= 500
+    classifier = DocumentClassifier.fit(learnt, embed, "model")
+    other = LabelledTexts.whole(drawn(5_000), learnt.categories)
+    chances = classifier.probabilities(other.texts, embed(other.texts))
+    real = Evaluation.of(classifier.category_names, other.labels, chances, classifier.threshold)
+    told = classifier.evaluation["labels"]
+    assert told.accuracy == pytest.approx(real.accuracy, abs=0.015)
+    assert told.abstained == pytest.approx(real.abstained, abs=0.04)
+    assert real.accuracy > 0.97
+    assert real.ece < 0.01
 
 
 def test_names_and_descriptions_alone_work():

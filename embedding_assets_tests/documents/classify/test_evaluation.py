@@ -47,6 +47,29 @@ def test_the_threshold_leaves_out_the_asked_share():
     assert threshold_for(probabilities[:0], 0.1) == 0.0
 
 
+@pytest.mark.parametrize(("texts", "share"), [(4, 0.0), (10, 0.0), (20, 0.05), (50, 0.04)])
+def test_no_more_than_the_asked_share_is_left_out(texts, share):
+    chances = np.linspace(0.5, 1.0, texts)[:, None]
+    threshold = threshold_for(np.hstack([chances, 1 - chances]), 0.05)
+    assert (chances < threshold).mean() == share
+
+
+def test_of_a_sample_the_figures_are_those_of_what_it_stands_for(found):
+    weights = np.array([3.0, 1.0, 1.0])
+    rows = np.array([0, 0, 0, 1, 1, 1, 2, 3])
+    whole = Evaluation.of(NAMES, LABELS[rows], PROBABILITIES[rows], 0.65)
+    sample = Evaluation.of(NAMES, LABELS, PROBABILITIES, 0.65, weights)
+    mine, theirs = ({**each.figures(), "texts": 0} for each in (sample, whole))
+    assert mine == theirs
+    assert [each.f1 for each in sample.categories] == pytest.approx(
+        [each.f1 for each in whole.categories]
+    )
+    assert sample.confusion.tolist() == found.confusion.tolist()
+    assert threshold_for(PROBABILITIES, 0.4, weights[LABELS]) == threshold_for(
+        PROBABILITIES[rows], 0.4
+    )
+
+
 def test_what_is_stored_is_the_same(found):
     again = Evaluation.from_dict(found.to_dict())
     assert again.figures() == found.figures()

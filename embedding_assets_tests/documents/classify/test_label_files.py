@@ -1,3 +1,4 @@
+import csv
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from embedding_assets.documents.classify.label_files import (
     read_categories,
     read_table,
 )
-from embedding_assets.documents.classify.labels import Category, LabelledRow
+from embedding_assets.documents.classify.labels import Category, LabelledRow, LabelledTexts
 from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
 
 ROWS = [LabelledRow("late, again", "fees"), LabelledRow("soup\nrecipe", "food")]
@@ -59,6 +60,8 @@ def test_a_table_gives_its_rows(tmp_path, name, write):
     [
         ("a.csv", "text,topic\na,b\n", SchemaError, 'no column "label"'),
         ("a.csv", "", SchemaError, 'no column "text"'),
+        ("a.csv", "text,label\nHello, world,hi\n", UnreadableInputError, "Line 2 .* has 3 fields"),
+        ("a.csv", 'text;label\n"a\nb";x\na;b;x\n', UnreadableInputError, "Line 4 .*with ';'"),
         ("a.csv", b"text,label\n\xff\xfe,x\n", UnreadableInputError, "cannot be read"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"', UnreadableInputError, "line 2"),
         ("a.jsonl", '{"label": "b"}', SchemaError, 'no column "text" in line 1'),
@@ -74,9 +77,45 @@ def test_what_is_no_table_of_labelled_texts_is_named(tmp_path, name, content, er
         list(read_table(path))
 
 
+def test_a_line_of_csv_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("embedding_assets.documents.classify.label_files._LONGEST_FIELD", 9)
+    (tmp_path / "a.csv").write_text("text,label\na,x\n" + "b" * 10)
+    try:
+        with pytest.raises(UnreadableInputError, match="line 3: field larger"):
+            list(read_table(tmp_path / "a.csv"))
+    finally:
+        csv.field_size_limit(2**24)
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputNotFoundError, match="does not exist"):
         list(read_table(tmp_path / "none.csv"))
+    for files, setting in (
+        (LabelFiles(tmp_path / "none"), "classification.labels"),
+        (LabelFiles(None, tmp_path / "none.yaml"), "classification.categories"),
+    ):
+        with pytest.raises(InputNotFoundError, match=f"does not exist.*{setting}"):
+            [*files.rows(unread), *files.described()]
+
+
+def test_documents_are_read_some_at_a_time_and_those_that_cannot_be_are_counted(tmp_path):
+    for category, count in (("food", 300), ("law", 2)):
+        (tmp_path / category).mkdir()
+        for number in range(count):
+            (tmp_path / category / f"{number:03}.pdf").write_text("")
+    asked = []
+
+    def read(paths):
+        asked.append(len(paths))
+        return {path: f"text {path.stem}" for path in paths if path.stem != "001"}
+
+    rows = list(LabelFiles(tmp_path).rows(read))
+    assert asked == [256, 44, 2]
+    assert rows[:3] == [
+        LabelledRow("text 000", "food"), LabelledRow(None, "food"), LabelledRow("text 002", "food"),
+    ]  # fmt: skip
+    found = LabelledTexts.from_rows(rows)
+    assert (len(found.texts), found.notes.without_text) == (300, 2)
 
 
 @pytest.mark.parametrize(

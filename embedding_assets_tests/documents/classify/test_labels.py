@@ -23,6 +23,14 @@ def test_labels_in_other_spelling_and_case_are_one_and_it_is_told():
     assert found.notes.merged == {"Late fee": ("LATE-FEE", "late_fee")}
 
 
+def test_a_sign_before_or_behind_a_label_is_no_other_spelling():
+    labels = ["-1", "1", "A-", "A", "C--", "C", "a_b", "A-b"]
+    found = LabelledTexts.from_rows(rows(*((f"text {each}", each) for each in labels)))
+    assert [each.name for each in found.categories] == ["-1", "1", "A", "A-b", "A-", "C", "C--"]
+    assert found.notes.merged == {"A-b": ("a_b",)}
+    assert [Category(each).text for each in ("-1", "late_fee", "A-")] == ["-1", "late fee", "A-"]
+
+
 def test_a_described_category_gives_the_spelling_and_may_have_no_text():
     described = [Category("Law", "contracts and courts"), Category("Tax")]
     found = LabelledTexts.from_rows(rows(("a", "law"), ("b", "Food")), described)
@@ -49,6 +57,47 @@ def test_too_many_texts_leave_the_rare_categories_whole():
     assert 30 <= counts[0] <= 80
     assert found.notes.left_out == 1_020 - counts.sum()
     assert LabelledTexts.from_rows([*many, *few], most=100).texts == found.texts
+
+
+def test_a_kept_text_stands_for_as_many_as_were_seen():
+    many = [LabelledRow(f"text {n}", "often") for n in range(20_000)]
+    few = [LabelledRow(f"rare {n}", "rare") for n in range(200)]
+    found = LabelledTexts.from_rows([*many, *few, *many, *few], most=1_000)
+    kept = np.bincount(found.labels)
+    assert kept[1] == 200
+    assert found.weights[1] == 1
+    assert kept[0] * found.weights[0] == pytest.approx(20_000, rel=0.1)
+
+
+def test_a_label_whose_only_text_is_given_up_is_learnt_from_its_name():
+    found = LabelledTexts.from_rows(rows(*((f"text {n}", f"name {n}") for n in range(9))), most=4)
+    assert len(found.categories) == 9
+    assert len(found.texts) == 4
+    assert found.weights.tolist() == [1] * 9
+
+
+@pytest.mark.parametrize("read", [LabelledTexts.from_rows, LabelledTexts.whole])
+def test_a_column_of_ids_or_of_texts_is_no_column_of_labels(read):
+    drawn = []
+
+    def ids():
+        for number in range(100_000):
+            drawn.append(number)
+            yield LabelledRow(f"text {number}", f"id {number}")
+
+    with pytest.raises(
+        InputError, match=r"more than 1,000 different values, such as 'id 1000'.*column"
+    ):
+        read(ids())
+    assert len(drawn) == 1_001, "no more is read"
+    with pytest.raises(InputError, match="Labels have more than 1,000 letters, such as"):
+        read(rows(("a", "b" * 5_000)))
+
+
+def test_described_categories_are_bounded_too():
+    with pytest.raises(InputError, match="more than 1,000"):
+        LabelledTexts.from_rows([], [Category(f"name {n}") for n in range(1_001)])
+    assert len(Category("a", "word " * 10_000).text) == 8_000
 
 
 def test_of_a_long_text_the_beginning_is_kept():

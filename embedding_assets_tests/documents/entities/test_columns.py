@@ -61,6 +61,16 @@ def test_document_starts_and_comments_part_sentences(tmp_path):
     ]
 
 
+def test_a_word_with_a_sign_and_a_bare_label_is_a_comment_until_the_label_is_known(tmp_path):
+    path, notes = tmp_path / "labelled.txt", Counter()
+    path.write_text("#first ORG\nAcme ORG\n#acme ORG\n#all about ORG\n#id 7\nin O\n")
+    assert list(read_columns(path, notes)) == [
+        Example(("Acme", "#acme"), spans((0, 2, "ORG"))),
+        Example(("in",), ()),
+    ]
+    assert notes == {"lines like `#word LABEL` taken for comments": 3}
+
+
 def test_a_line_with_one_column_is_named(tmp_path):
     with pytest.raises(UnreadableInputError, match=r"Line 2 of .*labelled.txt has one column"):
         read(tmp_path, "Acme B-ORG\nInc\n")

@@ -1,4 +1,6 @@
+import random
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +8,7 @@ from embedding_assets.documents.entities.labelled import (
     Collection,
     Example,
     Span,
+    apart,
     folds,
     hold_out,
     tags_of,
@@ -15,7 +18,7 @@ from embedding_assets.documents.entities.reading import (
     labelled_files,
     read_labelled,
 )
-from embedding_assets.errors import EmptyInputError, InputNotFoundError
+from embedding_assets.errors import EmptyInputError, InputError, InputNotFoundError
 
 
 def example(*labels):
@@ -45,20 +48,88 @@ def test_nothing_marked_is_an_error():
         gathered(example(), example())
 
 
+def test_a_column_of_ids_is_no_column_of_tags():
+    drawn = []
+
+    def ids():
+        for number in range(1_000):
+            drawn.append(number)
+            yield example(f"id-{number}", f"ID-{number}")
+
+    with pytest.raises(
+        InputError, match=r"more than 150 labels of entities, such as 'id-150'.*column"
+    ):
+        Collection().add(ids())
+    assert len(drawn) == 151, "no more is read"
+
+
+def test_many_spans_are_told_apart_by_their_neighbours():
+    drawn = random.Random(0)
+    spans = [
+        Span(start, start + drawn.randrange(1, 6), "A")
+        for start in (drawn.randrange(300) for _ in range(200))
+    ]
+    found, dropped = apart(spans)
+    longest = sorted({*spans}, key=lambda each: (each.start - each.end, each.start))
+    kept = []
+    for span in longest:
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    assert found == sorted(kept, key=lambda each: each.start)
+    assert dropped == len(longest) - len(kept)
+    many = [Span(3 * number, 3 * number + 2, "A") for number in range(50_000)]
+    assert apart(many) == (many, 0)
+
+
 def test_tags_begin_each_entity():
     spans = (Span(0, 2, "ORG"), Span(2, 3, "ORG"))
     assert tags_of(Example(("a", "b", "c", "d"), spans)) == ["B-ORG", "I-ORG", "B-ORG", "O"]
 
 
+def sentence(words, *labels):
+    return replace(example(*labels), words=tuple(words.split()))
+
+
 def test_a_label_that_one_example_has_is_trained_on():
-    examples = [example("ORG")] * 9 + [example("RARE")]
+    examples = [sentence(f"word {n}", "ORG") for n in range(9)] + [sentence("a b", "RARE")]
     for seed in range(5):
         rest, held = hold_out(examples, 0.5, seed)
-        assert example("RARE") in rest and len(held) == 5
+        assert examples[-1] in rest and len(held) == 5
+
+
+def test_no_label_is_held_out_whole():
+    examples = [
+        *(sentence(f"word {n}", "ORG") for n in range(8)),
+        *(sentence(f"two {n}", "TWO") for n in range(2)),
+        *(sentence(f"three {n}", "THREE", "TWO" if n else "ORG") for n in range(3)),
+    ]
+    for seed in range(50):
+        rest, held = hold_out(examples, 0.8, seed)
+        assert len(rest) + len(held) == 13
+        assert {span.label for each in rest for span in each.spans} == {"ORG", "TWO", "THREE"}
+
+
+def test_repeated_sentences_are_on_one_side():
+    once = [sentence(f"word {n}", "ORG") for n in range(30)]
+    examples = [*once, *once[:10], *(replace(each, spans=()) for each in once[:5])]
+    for seed in range(20):
+        rest, held = hold_out(examples, 0.4, seed)
+        assert not {each.words for each in rest} & {each.words for each in held}
+        assert 15 <= len(held) <= 18
+        for rest, held in folds(examples, 4, seed):
+            assert not {each.words for each in rest} & {each.words for each in held}
+
+
+def test_without_repeats_the_draw_is_that_of_single_sentences():
+    examples = [sentence(f"word {n}", "ORG") for n in range(20)]
+    order = list(range(20))
+    random.Random(3).shuffle(order)
+    assert hold_out(examples, 0.2, 3)[1] == [examples[place] for place in sorted(order[:4])]
+    assert next(folds(examples, 5, 3))[1] == [examples[place] for place in sorted(order[::5])]
 
 
 def test_each_example_is_in_one_fold():
-    examples = [example(str(number)) for number in range(11)]
+    examples = [sentence(f"word {number}", str(number)) for number in range(11)]
     parts = list(folds(examples, 5))
     assert sorted(each.spans[0].label for _, held in parts for each in held) == sorted(
         str(number) for number in range(11)
@@ -67,9 +138,9 @@ def test_each_example_is_in_one_fold():
 
 
 def test_of_more_examples_a_fixed_sample_is_kept_in_order():
-    examples = [example(str(number)) for number in range(1_000)]
+    examples = [sentence(str(number), "ORG") for number in range(1_000)]
     first, again = (gathered(*examples, most=50) for _ in range(2))
-    numbers = [int(each.spans[0].label) for each in first.examples]
+    numbers = [int(each.words[0]) for each in first.examples]
     assert first == again
     assert numbers == sorted(numbers) and len(numbers) == 50 and max(numbers) > 500
     assert first.seen == 1_000

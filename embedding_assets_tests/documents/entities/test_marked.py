@@ -66,7 +66,15 @@ def test_spaces_at_the_ends_of_a_span_do_not_count(tmp_path):
 
 @pytest.mark.parametrize(
     "entry",
-    [7, {"text": 3}, {"spans": []}, text("a", (0, 1, "")), text("a", ("x", 1, "L")), "text"],
+    [
+        7,
+        {"text": 3},
+        {"spans": []},
+        text("a", (0, 1, "")),
+        text("a", ("x", 1, "L")),
+        "text",
+        text("a", (0, float("inf"), "L")),
+    ],
     ids=str,
 )
 def test_an_object_of_another_shape_is_named(tmp_path, entry):
@@ -74,10 +82,22 @@ def test_an_object_of_another_shape_is_named(tmp_path, entry):
         read(tmp_path, [text("fine"), entry])
 
 
-def test_a_torn_file_is_named(tmp_path):
-    whole = json.dumps([text("Oslo", (0, 4, "LOC"))] * 3)
-    with pytest.raises(UnreadableInputError, match="no whole JSON"):
-        read(tmp_path, whole[:-20])
+@pytest.mark.parametrize("portion", [7, 1_000_000])
+def test_a_torn_file_is_named_with_object_and_line(tmp_path, monkeypatch, portion):
+    monkeypatch.setattr("embedding_assets.documents.entities.marked._READ_AT_ONCE", portion)
+    whole = json.dumps([text("Oslo", (0, 4, "LOC"))] * 3, indent=1)
+    torn = whole[: whole.rindex("{")]
+    line = torn.count("\n") + 1
+    with pytest.raises(
+        UnreadableInputError, match=f"no whole JSON: object 3, line {line}: Expecting"
+    ):
+        read(tmp_path, torn)
+
+
+def test_bytes_that_are_no_text_are_named_with_the_object(tmp_path):
+    (tmp_path / "marked.json").write_bytes(b'{"text": "a"}\xff')
+    with pytest.raises(UnreadableInputError, match="object 1: .*utf-8"):
+        list(read_marked(tmp_path / "marked.json", Counter()))
 
 
 def test_objects_are_read_across_portions_of_the_file(tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+import re
 import time
 
 import pytest
@@ -29,6 +30,13 @@ def found(name, text):
         ("isin", "US0378331005 and US0378331006, DE000BAY0017", ["US0378331005", "DE000BAY0017"]),
         ("iban", "DE89 3704 0044 0532 0130 00 or DE88 3704 0044 0532 0130 00",
          ["DE89 3704 0044 0532 0130 00"]),
+        ("iban", "IBAN AT611904300234573201 BIC BKAUATWW", ["AT611904300234573201"]),
+        ("iban", "ES91 2100 0418 4502 0005 1332 EUR 500", ["ES91 2100 0418 4502 0005 1332"]),
+        ("iban", "BE68 5390 0754 7034 PAID IN FULL", ["BE68 5390 0754 7034"]),
+        ("iban", "PO12 BOX1 BE68 5390 0754 7034 GB82 WEST 1234 5698 7654 32",
+         ["BE68 5390 0754 7034", "GB82 WEST 1234 5698 7654 32"]),
+        ("money", "$5m, $1.5bn, 2k EUR, $3M, €4B or $5km; 10m long",
+         ["$5m", "$1.5bn", "2k EUR", "$3M", "€4B", "$5"]),
         ("url", "See https://example.org/a?b=1, or www.example.com.",
          ["https://example.org/a?b=1", "www.example.com"]),
     ],
@@ -63,6 +71,36 @@ def test_own_expressions_find_every_match_with_letters_counted():
     assert [text[start:end] for start, end in pattern.matches(text)] == ["INV-1", "INV-34"]
 
 
+def test_letters_of_several_bytes_are_letters_to_own_expressions():
+    text = "é€😀ab A12 éé b"
+    for expression in ("..", ".b", "é+", "[^a]b", "€|😀."):
+        wanted = [match.span() for match in re.finditer(expression, text)]
+        assert list(own_pattern("X", expression).matches(text)) == wanted, expression
+
+
+def test_matches_are_counted_in_letters_however_many_there_are():
+    text = "é1 a22 €333 " * 100
+    found = list(own_pattern("NUMBER", r"[0-9]+").matches(text))
+    assert found == [match.span() for match in re.finditer(r"\d+", text)]
+
+
+def test_of_a_text_with_many_matches_nothing_is_copied(monkeypatch):
+    import pyarrow.compute as pc
+
+    told = []
+    spans = pc.extract_regex_span
+
+    def noted(array, expression):
+        content = array.buffers()[2]
+        told.append((content.address, content.size))
+        return spans(array, expression)
+
+    pattern = own_pattern("X", "[0-9]")
+    monkeypatch.setattr(pc, "extract_regex_span", noted)
+    assert len(list(pattern.matches("a1 " * 20))) == 20
+    assert len({*told}) == 1
+
+
 def test_groups_brackets_and_escapes_in_own_expressions():
     text = "a(1) [(] ab abab \\"
     for expression, expected in (
@@ -87,7 +125,7 @@ def test_an_own_expression_cannot_run_away():
 )
 def test_an_expression_that_cannot_be_used_is_named(expression, why):
     with pytest.raises(SettingsError, match=f"of 'X' in entities.expressions {why}"):
-        Rules(expressions={"X": expression}).require_usable()
+        Rules(expressions=[("X", expression)]).require_usable()
 
 
 def test_an_unknown_pattern_is_named():
@@ -126,5 +164,12 @@ def test_the_digest_follows_what_is_looked_for(tmp_path):
     names.write_text("name,label\nOslo,CITY\n")
     digests = [Rules().digest, Rules(("money",)).digest, Rules(gazetteer=names).digest]
     names.write_text("name,label\nBergen,CITY\n")
-    digests += [Rules(gazetteer=names).digest, Rules(expressions={"A": "b"}).digest]
+    digests += [Rules(gazetteer=names).digest, Rules(expressions=[("A", "b")]).digest]
     assert len({*digests}) == 5
+
+
+def test_expressions_of_one_label_are_all_looked_for_in_their_order():
+    pairs = [("ID", "A[0-9]+"), ("ID", "B[0-9]+"), ("NAME", "A[0-9]")]
+    assert [each.label for each in Rules(expressions=pairs).find("B1 A2")] == ["ID", "ID", "NAME"]
+    assert Rules(expressions=pairs).digest != Rules(expressions=pairs[::-1]).digest
+    assert Rules(("isin", "iban")).digest != Rules(("iban", "isin")).digest

@@ -1,9 +1,11 @@
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from embedding_assets.documents.entities import training
 from embedding_assets.documents.entities.labelled import Span
@@ -92,17 +94,39 @@ def test_weights_are_the_mean_of_the_last_third(base, monkeypatch):
     assert not np.allclose(weights(model)["out.weight"], after[-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("damage", ["torn", "of other texts"])
+def other_weights(base, folder):
+    """A base of the same shape."""
+    shutil.copytree(base.folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: -each for name, each in weights.items()}, folder / "model.safetensors")
+    return read_layout(folder)
+
+
+def other_tokenizer(base, folder):
+    shutil.copytree(base.folder, folder)
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text().replace('"oslo"', '"0slo"'))
+    return read_layout(folder)
+
+
+@pytest.mark.parametrize(
+    "damage", ["torn", "of other texts", "of other weights", "of another tokenizer"]
+)
 def test_a_checkpoint_that_does_not_fit_is_not_used(base, tmp_path, damage):
     recipe = replace(RECIPE, checkpoint_seconds=0.0)
-    train(TEXTS, LABELS, base, recipe, threads=1, work=tmp_path)
-    [path] = tmp_path.iterdir()
+    work = tmp_path / "work"
+    train(TEXTS, LABELS, base, recipe, threads=1, work=work)
+    [path] = work.iterdir()
     texts = TEXTS
+    if damage == "of other weights":
+        base = other_weights(base, tmp_path / "other")
+    elif damage == "of another tokenizer":
+        base = other_tokenizer(base, tmp_path / "other")
     if damage == "torn":
         path.write_bytes(path.read_bytes()[:-100])
-    else:
+    elif damage == "of other texts":
         texts = TEXTS[1:]
-    again = train(texts, LABELS, base, recipe, threads=1, work=tmp_path)
+    again = train(texts, LABELS, base, recipe, threads=1, work=work)
     assert same(again, train(texts, LABELS, base, RECIPE, threads=1))
 
 

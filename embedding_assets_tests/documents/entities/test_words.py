@@ -57,3 +57,33 @@ def test_a_stretch_is_widened_to_the_words_it_touches():
     places = find_words("one two three")
     assert widened(places, 5, 9) == (1, 3)
     assert widened(places, 3, 4) is None
+
+
+def test_a_stretch_is_found_among_many_words_with_few_looks():
+    looked = []
+
+    class Places(list):
+        def __getitem__(self, place):
+            looked.append(place)
+            return super().__getitem__(place)
+
+    places = Places((3 * number, 3 * number + 2) for number in range(10_000))
+    assert widened(places, 15_001, 15_007) == (5_000, 5_003)
+    assert len(looked) < 40
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"one{' ' * 200_000}two | three", ["one" + " " * 200_000 + "two |", "three"]),
+        (f"He said.{' ' * 100_000}\n | Yes", ["He said." + " " * 100_000 + "\n |", "Yes"]),
+        ("Then Mr. Bell, e.g. Ann, " * 4_000 + "left. Bye", None),
+        ("| \n|  A.  | b\n  c", ["|", "|", "A.  |", "b", "c"]),
+    ],
+    ids=["blanks", "blanks and a line", "abbreviations", "bars"],
+)
+def test_sentences_of_long_texts(text, expected):
+    if expected is None:
+        assert [len(each) for each in sentences(text)] == [len(text) - 4, 3]
+    else:
+        assert sentences(text) == expected
