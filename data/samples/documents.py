@@ -73,7 +73,7 @@ def _write_partners(folder: Path, count: int, company: dict[str, str], seed: int
     for vendor, (turn, name) in wanted:
         rng = random.Random(f"{seed} {vendor.number} {name}")
         kind = FORMATS[(vendor.number + turn) % len(FORMATS)]
-        sample = _sample(name, company | _vendor_facts(vendor, rng), _allergens(vendor, rng))
+        sample = _sample(name, company | _vendor_facts(vendor, rng), allergen_rows(vendor.dishes, rng))
         if kind == "pdf" and not can_show(sample.text):
             kind = "docx"
         _publish(folder / f"{name}-{vendor.slug}.{kind}", WRITERS[kind](sample))
@@ -178,10 +178,11 @@ def _district_report(rng: random.Random) -> list[str]:
     return paragraphs
 
 
-def _allergens(vendor: Vendor, rng: random.Random) -> list[list[str]]:
+def allergen_rows(dishes: list[str], rng: random.Random) -> list[list[str]]:
+    """A table of dishes and what they contain, its head first."""
     rows = [
         [dish.split(",")[0], ", ".join(rng.sample(ALLERGENS, rng.randint(0, 3))) or "none"]
-        for dish in vendor.dishes
+        for dish in dishes
     ]
     return [["Dish", "Contains"], *rows]
 

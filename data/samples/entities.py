@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from samples.documents import TEMPLATES
+from samples.documents import TEMPLATES, allergen_rows
 from samples.formats import COMPANY
 from samples.menus import DISTRICTS, make_catalogue
 
 DEFAULT_COUNT = 120
 _LABELS = {"vendor": "VENDOR", "company": "COMPANY", "cuisines": "CUISINE", "district": "DISTRICT"}
 _NAMES = re.compile(r"\{(\w+)\}")
-_SHARE_WITHOUT = 0.25
-"""Of the paragraphs: those that name nothing are as much worth learning."""
+_SHARE_WITHOUT, _SHARE_TABLES = 0.25, 0.15
+"""Of the texts: those that name nothing are as much worth learning; and tables of dishes."""
+_DISHES = 5
 
 
 def write_labelled(path: Path, count: int, seed: int) -> None:
-    """`count` paragraphs as JSON lines with spans: vendors, the company, cuisines and districts.
+    """`count` paragraphs and tables as JSON lines with spans: vendors, the company, cuisines,
+    districts and dishes.
 
     The file appears whole or not at all. Raises OSError.
     """
@@ -44,6 +46,11 @@ def _entries(count: int, seed: int) -> Iterator[dict[str, Any]]:
     naming = [each for each in paragraphs if {*_NAMES.findall(each)} & {*_LABELS}]
     silent = [each for each in paragraphs if each not in {*naming} and len(each) > 40]
     for number in range(count):
+        if rng.random() < _SHARE_TABLES:
+            first = catalogue.items_from[number]
+            menu = catalogue.items[first : catalogue.items_from[number + 1]].to_pylist()
+            yield _table(allergen_rows(menu[:_DISHES], rng))
+            continue
         template = rng.choice(silent if rng.random() < _SHARE_WITHOUT else naming)
         facts = {
             "vendor": names[number],
@@ -66,6 +73,16 @@ def _filled(template: str, facts: dict[str, str], rng: random.Random) -> dict[st
             end = len(text) + len(value)
             spans.append({"start": len(text), "end": end, "label": _LABELS[part]})
         text += value
+    return {"text": text, "spans": spans}
+
+
+def _table(rows: list[list[str]]) -> dict[str, Any]:
+    """The text of a table, and where in it the dishes stand."""
+    text, spans = " | ".join(rows[0]), []
+    for dish, contains in rows[1:]:
+        start = len(text) + 1
+        spans.append({"start": start, "end": start + len(dish), "label": "DISH"})
+        text += f"\n{dish} | {contains}"
     return {"text": text, "spans": spans}
 
 

@@ -21,7 +21,7 @@ def test_the_same_seed_gives_the_same_labelled_paragraphs(tmp_path):
     assert generate(one)[0] == generate(again)[0] == generate(other, "--seed", "8")[0] == 0
     assert one.read_bytes() == again.read_bytes() != other.read_bytes()
     labelled = read_labelled(one)
-    assert labelled.labels == ("COMPANY", "CUISINE", "DISTRICT", "VENDOR")
+    assert labelled.labels == ("COMPANY", "CUISINE", "DISH", "DISTRICT", "VENDOR")
     assert labelled.notes == {}
 
 
@@ -36,6 +36,11 @@ def test_the_spans_are_the_names(tmp_path):
         if span["label"] == "COMPANY"
     }
     assert named == {"Plate and Pedal"}
+    tables = [entry for entry in entries if " | " in entry["text"]]
+    assert tables
+    for entry in tables:
+        dishes = [entry["text"][span["start"] : span["end"]] for span in entry["spans"]]
+        assert dishes == [row.split(" | ")[0] for row in entry["text"].split("\n")[1:]]
 
 
 @pytest.mark.parametrize(
