@@ -73,7 +73,9 @@ def _write_partners(folder: Path, count: int, company: dict[str, str], seed: int
     for vendor, (turn, name) in wanted:
         rng = random.Random(f"{seed} {vendor.number} {name}")
         kind = FORMATS[(vendor.number + turn) % len(FORMATS)]
-        sample = _sample(name, company | _vendor_facts(vendor, rng), allergen_rows(vendor.dishes, rng))
+        sample = _sample(
+            name, company | _vendor_facts(vendor, rng), allergen_rows(vendor.dishes, rng)
+        )
         if kind == "pdf" and not can_show(sample.text):
             kind = "docx"
         _publish(folder / f"{name}-{vendor.slug}.{kind}", WRITERS[kind](sample))
