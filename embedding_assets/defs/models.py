@@ -9,14 +9,11 @@ from embedding_assets.defs.pictures import markdown_table
 from embedding_assets.defs.policy import columns
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.retries import retried
-from embedding_assets.errors import NotFoundError
 from embedding_assets.release.gate_table import GATES, GATES_SCHEMA, Judgement
-from embedding_assets.release.judge import judge
-from embedding_assets.release.promote import promote
-from embedding_assets.release.stage import required, stage, take_seat
+from embedding_assets.release.promote import judged, promote
+from embedding_assets.release.stage import stage, take_seat
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice
-from embedding_assets.workspace import Workspace
 
 
 class Tried(dg.Config):
@@ -77,8 +74,8 @@ def model_gates(context: dg.AssetExecutionContext, workspace: WorkspaceResource)
     limit. A gate that is closed, missing or stale lets no model serve."""
     opened = workspace.open()
     with opened.seats_file.working():
-        found = judge(opened, _tried(opened))
-    version = _tried(opened).model_version
+        tried, found = judged(opened)
+    version = tried.model_version
     tags = {"dagster_run_id": context.run.run_id}
     settings = {"champion": opened.fingerprint}
     with opened.registry.vector_run("model_gates", version, settings, tags) as run:
@@ -141,13 +138,3 @@ def champion(workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
             "pending": list(switched.pending),
         }
     )
-
-
-def _tried(opened: Workspace) -> Workspace:
-    found = required(opened.seats)
-    if found.staged is None:
-        raise NotFoundError(
-            f"{found.seat.model} is not complete beside the champion yet.",
-            "Materialize challenger to finish it.",
-        )
-    return opened.at(found.seat)

@@ -31,13 +31,17 @@ _BATCH_ROWS = 16_384
 _CHANGED = 0.1
 
 
-def judge(champion: "Workspace", challenger: "Workspace") -> Judgement:
+def judge(
+    champion: "Workspace", challenger: "Workspace", due: Mapping[str, set[str | None]]
+) -> Judgement:
     """Judge the challenger by all gates; nothing is changed but vectors that were computed for it.
 
+    due: what the champion had before the challenger was brought up to date; whatever others write
+    meanwhile is computed by the next run.
     Raises CollectionError for labelled queries that cannot be read.
     """
     return Judgement(
-        tuple(_Judge(champion, challenger).all()),
+        tuple(_Judge(champion, challenger, due).all()),
         challenger.fingerprint,
         champion.fingerprint,
         datetime.now(UTC),
@@ -96,21 +100,21 @@ def slices_of(champion: "Workspace") -> dict[str, set[str | None]]:
 def structural(
     champion: "Workspace", challenger: "Workspace", due: Mapping[str, set[str | None]]
 ) -> list[Gate]:
-    """The gates that cost next to nothing and must hold of the very state that is promoted.
-
-    due: what the champion had before the challenger was brought up to date; whatever others write
-    meanwhile is computed by the next run.
-    """
-    judged = _Judge(champion, challenger)
-    return [judged.completeness(due), *judged.soundness(), judged.ann_recall()]
+    """The gates that cost next to nothing and must hold of the very state that is promoted. due: as
+    for `judge`."""
+    judged = _Judge(champion, challenger, due)
+    return [judged.completeness(), *judged.soundness(), judged.ann_recall()]
 
 
 class _Judge:
     """One judgement under way."""
 
-    def __init__(self, champion: "Workspace", challenger: "Workspace") -> None:
+    def __init__(
+        self, champion: "Workspace", challenger: "Workspace", due: Mapping[str, set[str | None]]
+    ) -> None:
         self.champion = champion
         self.challenger = challenger
+        self.due = due
         release = challenger.settings.release
         self.limits = Limits(release.margin, release.recall, release.overlap, release.duplicates)
 
@@ -124,14 +128,13 @@ class _Judge:
         yield self.self_retrieval("account_self_retrieval", self.histories(), "accounts")
         yield self.experiment()
 
-    def completeness(self, due: Mapping[str, set[str | None]] | None = None) -> Gate:
+    def completeness(self) -> Gate:
         lacking, slices = {}, 0
         for name, keys in slices_of(self.champion).items():
             own = self.challenger.table(name)
             held = {*own.keys(), *([] if own.footer() is None else [None])}
-            wanted = keys if due is None else keys & due[name]
             slices += len(keys)
-            lacking[name] = len(wanted - held)
+            lacking[name] = len((keys & self.due[name]) - held)
         index, own_index = (each.library.served_version() for each in self._both)
         lacking["document_index"] = int(index is not None and own_index is None)
         if not slices:

@@ -38,16 +38,24 @@ class Switched:
 
 
 def evaluate_challenger(workspace: "Workspace") -> Judgement:
-    """Judge the challenger by all gates and keep what they said.
+    """Bring the challenger up to date, judge it by all gates and keep what they said.
 
     Raises NotFoundError when there is none or it is not complete, StoreLockedError while it is
-    computed.
+    computed, RegistryError.
     """
     with workspace.seats_file.working():
-        challenger = _complete(workspace)
-        found = judge(workspace, challenger)
+        _, found = judged(workspace)
         workspace.table(GATES_TABLE).replace(found.to_slice())
         return found
+
+
+def judged(workspace: "Workspace") -> "tuple[Workspace, Judgement]":
+    """`evaluate_challenger` for a caller that holds the challenger's place already and keeps what
+    the gates say; the challenger too."""
+    challenger = _complete(workspace)
+    due = slices_of(workspace)
+    catch_up(workspace, challenger)
+    return challenger, judge(workspace, challenger, due)
 
 
 def promote(workspace: "Workspace") -> Switched:

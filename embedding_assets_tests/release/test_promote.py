@@ -16,6 +16,7 @@ from embedding_assets.quality.gates import Gate
 from embedding_assets.registry import Registry
 from embedding_assets.release.aliases import align_aliases
 from embedding_assets.release.gate_table import GATES, GATES_TABLE, Judgement
+from embedding_assets.release.judge import judge, slices_of
 from embedding_assets.release.promote import (
     GateError,
     evaluate_challenger,
@@ -236,7 +237,15 @@ def test_vectors_of_documents_that_are_gone_need_not_be_there(staged):
     completeness, *_ = evaluate_challenger(first).gates
     assert completeness.verdict == "passed"
     second.table("doc_vectors").remove("cake.json")
-    assert evaluate_challenger(first).gates[0].verdict == "failed"
+    assert judge(first, second, slices_of(first)).gates[0].verdict == "failed"
+
+
+def test_documents_that_came_since_do_not_close_the_gate(place, staged):
+    first, second = staged
+    add_documents(place, first, dict([*TEA.items()][:1]))
+    completeness, *_ = evaluate_challenger(first).gates
+    assert completeness.verdict == "passed"
+    assert second.table("doc_vectors").keys() == first.table("doc_vectors").keys()
 
 
 def test_what_came_since_is_there_after_the_promotion(place, staged):
