@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import os
+import sys
 
 import pytest
 import structlog
@@ -18,6 +19,15 @@ def own_logs():
     """What one test's command sets up for its logs is not the next one's."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test():
+    """Dagster looks for the state of definitions in the instance that was opened last, which may
+    have been collected since."""
+    state = sys.modules.get("dagster._core.storage.defs_state.base")
+    if state is not None:
+        state._current_storage.set(None)
 
 
 @pytest.fixture
