@@ -580,9 +580,9 @@ class Workspace:
                 _STAGE_IT.format(live["name"], name),
             )
         if self.seat.folder == seats.champion.folder and wanted not in (seats.configured, name):
+            since = f" since {seats.since[:16]} UTC" if seats.since else ""
             raise ModelChangedError(
-                f"The settings name {wanted}, but {name} serves in {self.data_dir} since "
-                f"{seats.since}.",
+                f"The settings name {wanted}, but {name} serves in {self.data_dir}{since}.",
                 _STAGE_IT.format(name, wanted),
             )
 

@@ -92,7 +92,7 @@ def test_a_demo_compares_apps_and_leaves_two_experiments_running(first_demo, pla
     assert re.search(r"app_vectors +1,000", told)
     assert "same category" in told_from(told, "$ embedding-assets apps similar")
     assert re.search(r"Expected click rate [\d.]+%, 90% interval", told)
-    assert "apps-v1-v2: v2 wins\n    click:" in told
+    assert "apps-v1-v2: v2 wins\n    click:" in told, told_from(told, "Experiments")
     assert "search-keyword-hybrid: " in told
     assert "embedding-assets serve" in told
     status = json.loads(place.run("embedding-assets", "status", "--json").out)
