@@ -41,7 +41,8 @@ _TURN = timedelta(hours=4)
 _LONGEST_LOOK = timedelta(hours=1)
 _SEED = 7
 _MOST_APPS, _MOST_QUERIES = 500, 300
-_APPS_SEEN, _DRAWN_TO = 5, 0.06
+_APPS_SEEN, _DRAWN_TO = 5, 0.1
+"""So far apart that every demo finds the winner: users are assigned by another salt each time."""
 _NOTICED = (0.6, 0.4, 0.3)
 """How likely the wanted document is clicked in each of the first places."""
 _WORDS, _MISSPELT = 3, 0.2
