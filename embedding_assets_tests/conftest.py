@@ -21,12 +21,32 @@ def own_logs():
     structlog.reset_defaults()
 
 
+class LiveStorage:
+    """Dagster's storage of the state of definitions, as long as its instance lives.
+
+    Dagster looks for it in the instance that was opened last. One that was never closed puts the
+    one before in that place when it is collected, whatever is opened by then.
+    """
+
+    def __init__(self, kept):
+        self._kept = kept
+
+    def get(self):
+        found = self._kept.get()
+        known = found and found._instance_weakref
+        return None if known and known() is None else found
+
+    def __getattr__(self, name):
+        return getattr(self._kept, name)
+
+
 @pytest.fixture(autouse=True)
 def no_instance_of_another_test():
-    """Dagster looks for the state of definitions in the instance that was opened last, which may
-    have been collected since."""
+    """Definitions are loaded without what an earlier test left behind."""
     state = sys.modules.get("dagster._core.storage.defs_state.base")
     if state is not None:
+        if not isinstance(state._current_storage, LiveStorage):
+            state._current_storage = LiveStorage(state._current_storage)
         state._current_storage.set(None)
 
 
