@@ -44,10 +44,8 @@ class LiveStorage:
 def no_instance_of_another_test():
     """Definitions are loaded without what an earlier test left behind."""
     state = sys.modules.get("dagster._core.storage.defs_state.base")
-    if state is not None:
-        if not isinstance(state._current_storage, LiveStorage):
-            state._current_storage = LiveStorage(state._current_storage)
-        state._current_storage.set(None)
+    if state is not None and not isinstance(state._current_storage, LiveStorage):
+        state._current_storage = LiveStorage(state._current_storage)
 
 
 @pytest.fixture
