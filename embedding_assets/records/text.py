@@ -120,7 +120,9 @@ def _starts(connection: "DuckDBPyConnection", table: str) -> list[str]:
         SELECT min(account_id) FROM (
             SELECT account_id, sum(bytes) OVER (ORDER BY account_id) // {_BYTES_AT_ONCE} AS part
             FROM (
-                SELECT account_id, {_ROW_BYTES} * count(*) + sum(strlen(item_description)) AS bytes
+                SELECT
+                    account_id,
+                    sum({_ROW_BYTES} + strlen(coalesce(item_description, ''))) AS bytes
                 FROM {table} GROUP BY account_id
             )
         ) GROUP BY part ORDER BY 1""").fetchall()

@@ -214,6 +214,12 @@ def test_parts_of_the_accounts_give_what_all_at_once_give(monkeypatch, options):
     assert texts(records, **options) == whole
 
 
+def test_records_without_a_description_count_too(monkeypatch):
+    monkeypatch.setattr(text_module, "_BYTES_AT_ONCE", 300)
+    records = [record(f"{number:02}", item=None) for number in range(12)]
+    assert len(text_module._starts(opened(records), "records")) == 5
+
+
 @contextmanager
 def many_records(memory_mb):
     """A connection with that limit, and 400,000 records of 40,000 accounts."""
