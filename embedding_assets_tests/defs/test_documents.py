@@ -172,8 +172,11 @@ def test_a_bad_file_is_quarantined_and_the_others_go_on(inside, watch):
     assert found("good", mode="keyword") == ["good.json"]
     rows = inside.warehouse('SELECT doc_id, kind, "class" FROM quarantined_documents')
     assert rows == [("bad.json", "damaged", "permanent")]
-    key = dg.AssetKey("quarantined_documents")
-    told = watch.instance.get_latest_materialization_event(key).asset_materialization.metadata
+    of_bad = dg.AssetRecordsFilter(
+        dg.AssetKey("quarantined_documents"), asset_partitions=["bad.json"]
+    )
+    [record] = watch.instance.fetch_materializations(of_bad, limit=1).records
+    told = record.asset_materialization.metadata
     assert told["class"].value == "permanent" and "of" not in told
     put(inside, "bad.json", "Mended words.")
     watch.act()
