@@ -49,6 +49,7 @@ ENTITY_MODEL_SCHEMA = pa.schema(
 """A type of entity: how many were trained on, how many held out, and the strict scores on these;
 null where there were none."""
 _NOTHING = digest_of("no entity model")
+_WAYS = "entities.training, entities.patterns, entities.expressions or entities.gazetteer"
 _log = structlog.get_logger()
 
 
@@ -206,9 +207,17 @@ class Entities:
         """The entities in a text or, when it names one, in a file, in reading order; `-` reads
         standard input.
 
-        Raises InputError and SettingsError subclasses.
+        Raises InputError and SettingsError subclasses, NotFoundError while there is neither a
+        model nor a rule.
         """
-        return entities_of(given_blocks(text, self._workspace.settings), self.finder())
+        finder = self.finder()
+        if not finder and self.fitting:
+            raise NotFoundError(
+                "The entity model is not trained yet.", self.problem or "Materialize entity_model."
+            )
+        if not finder:
+            raise NotFoundError("Nothing finds entities here.", f"Set {_WAYS}.")
+        return entities_of(given_blocks(text, self._workspace.settings), finder)
 
     def of_document(self, doc_id: str | None) -> list[dict[str, Any]]:
         """The stored entities of a document, or of all, in reading order.
@@ -221,7 +230,7 @@ class Entities:
             raise NotFoundError(
                 f"No entities are stored of {doc_id!r}.",
                 "`embedding-assets documents list` shows the ids; entities come with the settings "
-                "entities.training, entities.patterns, entities.expressions or entities.gazetteer.",
+                f"{_WAYS}.",
             )
         return table.dataset(keys).to_table().to_pylist() if keys else []
 

@@ -53,7 +53,8 @@ def test_nothing_configured_is_empty_and_no_problem(make):
     entities = workspace.entities
     assert materialized(workspace).footer.rows == 0
     assert (entities.trained, entities.problem) == (None, None)
-    assert entities.of_text("Anna paid $5 in Oslo.") == []
+    with pytest.raises(NotFoundError, match=r"Nothing finds .* Set entities\.training, entities\."):
+        entities.of_text("Anna paid $5 in Oslo.")
     assert not entities.expected_finder()
 
 
@@ -105,6 +106,16 @@ def test_labels_that_cannot_be_used_leave_the_last_good_model(make, content):
     assert workspace.entities.expected_finder().digest == workspace.entities.finder().digest
     make.file.write_text(LABELLED)
     assert workspace.entities.problem is None
+
+
+def test_a_model_that_is_not_trained_yet_is_named(make):
+    workspace = make(training=str(make.file))
+    with pytest.raises(NotFoundError, match=r"not trained yet.* Materialize entity_model"):
+        workspace.entities.of_text("Anna")
+    make.file.write_text("Anna\n")
+    materialized(workspace)
+    with pytest.raises(NotFoundError, match=r"not trained yet.* one column"):
+        workspace.entities.of_text("Anna")
 
 
 def damage(folder, how):

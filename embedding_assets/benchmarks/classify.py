@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.json:
         Path(options.json).write_text(content + "\n")
-    print(_table(rows, train.notes))
+    print(_table(rows, train.notes, test.notes))
 
 
 def few_of_each(labelled: LabelledTexts, count: int, seed: int) -> LabelledTexts:
@@ -212,7 +212,7 @@ def _row(
     )
 
 
-def _table(rows: Sequence[Row], notes: LabelNotes) -> str:
+def _table(rows: Sequence[Row], train: LabelNotes, test: LabelNotes) -> str:
     first = rows[0]
     lines = [
         f"{first.train_texts} texts to learn from, {first.test_texts} to judge by, "
@@ -233,14 +233,18 @@ def _table(rows: Sequence[Row], notes: LabelNotes) -> str:
         "the least probable 5 % of the test; the rest: accuracy of what is decided.",
         "trained, texts/s: with the model's vectors.",
     ]
+    lines += [*_left_out("--train", train), *_left_out("--test", test)]
+    return "\n".join(lines)
+
+
+def _left_out(file: str, notes: LabelNotes) -> list[str]:
     seen = {
         "rows beyond what is learnt from": notes.left_out,
         "rows that were there before": notes.repeated,
         "rows without text": notes.without_text,
         "rows without label": notes.without_label,
     }
-    lines += [f"left out of --train: {count:,} {what}" for what, count in seen.items() if count]
-    return "\n".join(lines)
+    return [f"left out of {file}: {count:,} {what}" for what, count in seen.items() if count]
 
 
 def _positive(text: str) -> int:

@@ -64,7 +64,7 @@ def test_a_peer_that_cannot_learn_is_left_out_with_its_reason(
     monkeypatch.setattr(classify, "pin", lambda *_: None)
     monkeypatch.setattr(classify, "load_encoder", lambda *_: HashingEncoder())
     file, described = tmp_path / "few.csv", tmp_path / "categories.yaml"
-    file.write_text(f"text,label\n{text} {text},food\n{text},food\n{text},food\n,food\n")
+    file.write_text(f"text,label\n{text} {text},food\n{text},food\n{text},food\n,food\n{text},\n")
     described.write_text("[food, law]")
     files = [f"--train={file}", f"--test={file}", f"--categories={described}"]
     assert main(["classify", *files]) == 0
@@ -73,7 +73,9 @@ def test_a_peer_that_cannot_learn_is_left_out_with_its_reason(
     assert why in printed.err
     assert classify.PEER not in printed.out and classify.ZERO in printed.out
     assert "left out of --train: 1 rows that were there before" in printed.out
-    assert "left out of --train: 1 rows without text" in printed.out
+    for name in ("--train", "--test"):
+        assert f"left out of {name}: 1 rows without text" in printed.out
+        assert f"left out of {name}: 1 rows without label" in printed.out
 
 
 def test_a_missing_file_is_named_as_it_was_given(files, capsys):

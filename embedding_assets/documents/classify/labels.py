@@ -131,16 +131,21 @@ class LabelledTexts:
         """
         names = {fold(each.name): each for each in described}
         pairs = []
+        lacking = Counter[str]()
         for row in rows:
             text, label = _clean(row)
-            if text and fold(label):
-                names.setdefault(fold(label), Category(label))
-                _require_names(names, label)
-                pairs.append((fold(label), text))
+            if not text or not fold(label):
+                lacking["label" if text else "text"] += 1
+                continue
+            names.setdefault(fold(label), Category(label))
+            _require_names(names, label)
+            pairs.append((fold(label), text))
         numbers = {key: number for number, key in enumerate(names)}
         labels = np.array([numbers[key] for key, _ in pairs], dtype=np.int64)
         weights = np.ones(len(names))
-        return cls(tuple(names.values()), tuple(text for _, text in pairs), labels, weights)
+        notes = LabelNotes(without_text=lacking["text"], without_label=lacking["label"])
+        texts = tuple(text for _, text in pairs)
+        return cls(tuple(names.values()), texts, labels, weights, notes)
 
 
 def fold(label: str) -> str:
