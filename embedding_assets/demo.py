@@ -51,10 +51,12 @@ def materialize(workspace: Workspace) -> Records:
 
     Raises EmbeddingAssetsError, with the end of the log, when the run fails.
     """
-    days = sorted(day for day in workspace.inventory().days() if day in workspace.days.range)
+    accounts = workspace.accounts
+    days = sorted(day for day in accounts.inventory().days() if day in accounts.days.range)
     if not days:
+        source, start = accounts.days.source, accounts.days.start
         raise InputNotFoundError(
-            f"No record in {workspace.days.source} falls on a day since {workspace.days.start}.",
+            f"No record in {source} falls on a day since {start}.",
             "Put record files there, or move the folder away for fresh sample input.",
         )
     _say(f"Materializing {days[0]} to {days[-1]} in one run ...")
@@ -98,8 +100,8 @@ def _run(log: Path, group: str, partition_range: str) -> None:
 
 
 def _provide_records(workspace: Workspace) -> None:
-    source = Path(workspace.days.source)
-    if source.exists() and list_record_files(workspace.days.source):
+    source = Path(workspace.accounts.days.source)
+    if source.exists() and list_record_files(str(source)):
         _say(f"Keeping the records in {source}.")
         return
     _generate("--out", source / "records.parquet")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedding_assets.app_report import prediction_text, similar_text
+from embedding_assets.asset_tables import DUCKDB_ASSETS, PARQUET_ASSETS
 from embedding_assets.category_report import categories_of, categories_text
 from embedding_assets.defs.document_sync import Synced
 from embedding_assets.demo_models import Released, release_lines
@@ -14,7 +15,7 @@ from embedding_assets.errors import NotFoundError
 from embedding_assets.experiments.analysis import Analysis
 from embedding_assets.experiments.report import decision_text
 from embedding_assets.report import table
-from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace
+from embedding_assets.workspace import Workspace
 
 _FEW = 10
 QUESTION = "how long does a refund take"

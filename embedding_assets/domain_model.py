@@ -133,7 +133,7 @@ class Trainer:
         keys = table.keys()
         if not keys:
             return Pairs((), ())
-        days = self._workspace.days
+        days = self._workspace.accounts.days
         with query_engine(days.query_memory_mb) as connection:
             connection.register("stored", table.dataset(keys))
             remembered = remembered_sql("stored", days.forgotten())

@@ -32,8 +32,8 @@ def due_now(workspace: Workspace) -> Iterator[Due]:
 
     What the folders hold counts, so that a folder that is not there has nothing that is due.
     """
-    if workspace.has_records:
-        for day in workspace.day_states(workspace.look()):
+    if workspace.accounts.has_records:
+        for day in workspace.accounts.states(workspace.accounts.look()):
             if day.is_due or day.state == "blocked":
                 yield Due(day.asset, str(day.day), day.state, day.why or day.state)
     library = workspace.library

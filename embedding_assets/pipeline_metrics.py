@@ -18,11 +18,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from embedding_assets.alerts.seen import read_checks, read_freshness
+from embedding_assets.asset_tables import DUCKDB_ASSETS, PARQUET_ASSETS
 from embedding_assets.errors import NotFoundError
 from embedding_assets.overdue import due_now
 from embedding_assets.quality.drift_table import newest
 from embedding_assets.storage.slices import Footer
-from embedding_assets.workspace import DUCKDB_ASSETS, PARQUET_ASSETS, Workspace
+from embedding_assets.workspace import Workspace
 
 _PREFIX = "embedding_assets_"
 _QUARANTINES = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedding_assets.asset_tables import PARQUET_ASSETS
 from embedding_assets.catalogue import Catalogue
 from embedding_assets.documents.inventory import DocumentInventory
 from embedding_assets.documents.plan import DocumentState
@@ -16,7 +17,7 @@ from embedding_assets.search.similar import Neighbour
 from embedding_assets.settings import PREFIX, Group, Settings
 from embedding_assets.storage.lock import holder
 from embedding_assets.storage.version import stored_version
-from embedding_assets.workspace import PARQUET_ASSETS, Workspace
+from embedding_assets.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Redriven:
 
 def status_of(workspace: Workspace) -> Status:
     """What is stored, stale, locked and quarantined; changes nothing."""
-    has_records = workspace.has_records
-    inventory = workspace.inventory() if has_records else Inventory()
+    has_records = workspace.accounts.has_records
+    inventory = workspace.accounts.inventory() if has_records else Inventory()
     library = workspace.library
     documents = library.inventory() if library.folder.is_dir() else DocumentInventory()
     states: list[DayState | DocumentState] = [*library.states(documents)]
-    states += workspace.day_states(inventory) if has_records else []
+    states += workspace.accounts.states(inventory) if has_records else []
     return Status(
         data_dir=str(workspace.data_dir),
         schema_version=stored_version(workspace.data_dir),
@@ -92,14 +93,14 @@ def redrive(workspace: Workspace) -> Redriven:
     before = _quarantined(workspace)
     files = {row["source_file"] for row in before}
     workspace.tables.forget_digests("quarantined_records", files)
-    days = _due(workspace.day_states(workspace.inventory(retry=files)))
+    days = _due(workspace.accounts.states(workspace.accounts.inventory(retry=files)))
     _materialize("record_files,quarantined_records", None)
     if days:
         try:
             _materialize("group:records", f"{days[0]}...{days[-1]}")
         except EmbeddingAssetsError:
             # A blocked day between them fails the run after all the others are made.
-            if _due(workspace.day_states(workspace.inventory())):
+            if _due(workspace.accounts.states()):
                 raise
     return Redriven(len(before), len(_quarantined(workspace)), tuple(days))
 

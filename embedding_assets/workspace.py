@@ -1,32 +1,29 @@
 """The data folder as the settings name it: every table, the model and the registry in one place."""
 
 import json
-import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from embedding_assets.accounts import Accounts
 from embedding_assets.alerts import Alert, Delivery, send
-from embedding_assets.apps.predictions import PREDICTION_SCHEMA
-from embedding_assets.apps.slices import APP_VECTOR_SCHEMA, MODEL_SCHEMA
-from embedding_assets.apps.tables import CATALOGUE_SCHEMA, PERFORMANCE_SCHEMA, REJECT_SCHEMA
 from embedding_assets.aside import aside
+from embedding_assets.asset_tables import (
+    ACCOUNT_ASSETS,
+    DUCKDB_ASSETS,
+    MODEL_ASSETS,
+    PARQUET_ASSETS,
+)
 from embedding_assets.catalogue import Catalogue
-from embedding_assets.documents.classify.slices import CATEGORY_SCHEMA, CLASSIFIER_SCHEMA
-from embedding_assets.documents.entities.slices import ENTITY_SCHEMA
-from embedding_assets.documents.inventory import DOCUMENT_INVENTORY_SCHEMA, without_documents
+from embedding_assets.documents.inventory import without_documents
 from embedding_assets.documents.plan import DERIVED_ASSETS, DOCUMENT_ASSETS
-from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vector_schema
-from embedding_assets.documents.table import CHUNK_SCHEMA, DOCUMENT_SCHEMA
 from embedding_assets.embedding.encoder import Counts, Encoder, Vectors
 from embedding_assets.embedding.first_use import remember, require_unchanged
 from embedding_assets.embedding.model import (
@@ -37,47 +34,19 @@ from embedding_assets.embedding.model import (
 )
 from embedding_assets.embedding.precision import PrecisionReport, pin
 from embedding_assets.embedding.store import VectorStore, text_keys
-from embedding_assets.entities import ENTITY_MODEL_SCHEMA, Entities
+from embedding_assets.entities import Entities
 from embedding_assets.errors import (
-    InputNotFoundError,
     ModelChangedError,
     NotFoundError,
     SettingsError,
 )
 from embedding_assets.library import Library, tombstones_file
 from embedding_assets.memory import require_address_space
-from embedding_assets.quality.drift_table import DRIFT_SCHEMA
-from embedding_assets.quality.live import LIVE_SCHEMA
-from embedding_assets.quality.table import EVALUATION_SCHEMA
-from embedding_assets.records.blocked import Blocked, blocked_days
-from embedding_assets.records.clean import CLEAN_SCHEMA, QUARANTINE_SCHEMA
-from embedding_assets.records.days import DayTables, RecordDays
-from embedding_assets.records.embed import embedding_schema, wide_schema
-from embedding_assets.records.forgotten import forgotten_ids, without_accounts
-from embedding_assets.records.inventory import INVENTORY_SCHEMA, Inventory, take_inventory
-from embedding_assets.records.latest import item_schema
 from embedding_assets.records.plan import (
-    DayState,
-    Derived,
     Plan,
-    StoredRecords,
-    day_states,
-    make_plan,
 )
-from embedding_assets.records.source import RAW_SCHEMA, list_record_files
-from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.registry import CONTENT, ModelEntry, ModelVersion, Registry, register
-from embedding_assets.release.gate_table import GATES_SCHEMA, GATES_TABLE
 from embedding_assets.release.seats import Seat, Seats, SeatsFile, SeatsState
-from embedding_assets.search.exact import nearest
-from embedding_assets.search.query_log import QUERY_SCHEMA
-from embedding_assets.search.similar import (
-    Neighbour,
-    matrix_of,
-    neighbours,
-    similar_digest,
-    similar_schema,
-)
 from embedding_assets.search.snapshots import Tombstones
 from embedding_assets.settings import Settings
 from embedding_assets.storage.files import published
@@ -91,55 +60,6 @@ if TYPE_CHECKING:
     from embedding_assets.domain_model import Trainer
     from embedding_assets.experiments.controller import ABTestController
     from embedding_assets.search.postgres_server import PostgresTarget
-
-DAY_ASSETS = ("raw_records", "cleaned_records", "account_texts", "account_embeddings")
-ACCOUNT_ASSETS = (*DAY_ASSETS, "latest_account_embeddings", "item_embeddings")
-"""Parquet assets that hold, or count, what accounts did."""
-
-MODEL_ASSETS = (
-    "doc_chunks", "doc_vectors", "document_classifier", "doc_categories", "account_embeddings",
-    "latest_account_embeddings", "item_embeddings", "similar_accounts", "similar_items",
-)  # fmt: skip
-"""Assets that depend on the embedding model: each seat has its own."""
-
-_EMPTY_DIMENSION = 1
-PARQUET_ASSETS: dict[str, pa.Schema] = {
-    "record_files": INVENTORY_SCHEMA,
-    "raw_records": RAW_SCHEMA,
-    "cleaned_records": CLEAN_SCHEMA,
-    "account_texts": TEXT_SCHEMA,
-    "account_embeddings": embedding_schema(_EMPTY_DIMENSION),
-    "latest_account_embeddings": wide_schema(_EMPTY_DIMENSION),
-    "item_embeddings": item_schema(_EMPTY_DIMENSION),
-    "document_files": DOCUMENT_INVENTORY_SCHEMA,
-    "documents": DOCUMENT_SCHEMA,
-    "quarantined_documents": QUARANTINED_DOCUMENT_SCHEMA,
-    "doc_chunks": CHUNK_SCHEMA,
-    "doc_vectors": vector_schema(_EMPTY_DIMENSION),
-    "document_classifier": CLASSIFIER_SCHEMA,
-    "doc_categories": CATEGORY_SCHEMA,
-    "entity_model": ENTITY_MODEL_SCHEMA,
-    "doc_entities": ENTITY_SCHEMA,
-    "search_evaluation": EVALUATION_SCHEMA,
-    GATES_TABLE: GATES_SCHEMA,
-    "search_queries": QUERY_SCHEMA,
-    "embedding_drift": DRIFT_SCHEMA,
-    "model_performance": LIVE_SCHEMA,
-    "app_predictions": PREDICTION_SCHEMA,
-    "app_catalogue": CATALOGUE_SCHEMA,
-    "app_vectors": APP_VECTOR_SCHEMA,
-    "app_performance": PERFORMANCE_SCHEMA,
-    "performance_model": MODEL_SCHEMA,
-    "quarantined_app_rows": REJECT_SCHEMA,
-}
-"""Assets kept as Parquet, with the columns that the warehouse shows before any is made."""
-
-DUCKDB_ASSETS: dict[str, pa.Schema] = {
-    "quarantined_records": QUARANTINE_SCHEMA,
-    "similar_accounts": similar_schema("account_id"),
-    "similar_items": similar_schema("item_description"),
-}
-"""Assets kept as DuckDB tables."""
 
 
 class Workspace:
@@ -155,18 +75,8 @@ class Workspace:
         self.seats_file = SeatsFile(self.data_dir)
         self.seat = seat or self.seats.champion
         self.settings = _seated(self._given, self.seat)
-        self.forgotten_accounts = Tombstones(self.data_dir / "forgotten" / "accounts.json")
         forgotten_documents = Tombstones(tombstones_file(self.data_dir))
-        self._accounts = Guard(self.forgotten_accounts, without_accounts)
         self._documents = Guard(forgotten_documents, without_documents, by_key=True)
-        self.days = RecordDays(
-            os.path.expanduser(settings.records.source),
-            settings.records.start_date,
-            settings.records.history_days,
-            settings.storage.query_memory_mb,
-            self._accounts.ids,
-        )
-        self._looked: Inventory | None = None
 
     def ensure(self) -> "Workspace":
         """Create the data folder or check its schema version.
@@ -216,7 +126,7 @@ class Workspace:
 
     def table(self, asset: str) -> ParquetTable:
         """The Parquet files of an asset; what was forgotten cannot be written to them."""
-        guard = self._accounts if asset in ACCOUNT_ASSETS else OPEN
+        guard = self.accounts.guard if asset in ACCOUNT_ASSETS else OPEN
         by_document = (*DOCUMENT_ASSETS, *DERIVED_ASSETS)
         if asset in (*by_document, "document_files", "quarantined_documents"):
             guard = self._documents
@@ -227,7 +137,10 @@ class Workspace:
         """The assets kept in DuckDB, as writers see them."""
         storage, seat = self.settings.storage, self.seat
         tables = DuckTables.below(
-            self.data_dir, storage.lock_timeout_seconds, storage.query_memory_mb, self._accounts
+            self.data_dir,
+            storage.lock_timeout_seconds,
+            storage.query_memory_mb,
+            self.accounts.guard,
         )
         if not seat.folder:
             return tables
@@ -289,6 +202,11 @@ class Workspace:
         return ABTestController(open_engine(place, make=False))
 
     @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts of the record files."""
+        return Accounts(self)
+
+    @cached_property
     def library(self) -> Library:
         """The documents of the watched folder."""
         return Library(self)
@@ -344,76 +262,13 @@ class Workspace:
             )
         return Path(folder).expanduser()
 
-    @property
-    def day_tables(self) -> DayTables:
-        """The stored day partitions of records."""
-        return DayTables(*(self.table(asset) for asset in DAY_ASSETS))
-
-    @property
-    def stored_inventory(self) -> Inventory:
-        """What the record files held when `record_files` was last materialized."""
-        table = self.table("record_files")
-        return Inventory.from_table(table.read()) if table.footer() else Inventory()
-
-    def inventory(self, retry: Iterable[str] = ()) -> Inventory:
-        """What the record files hold now; only changed files, and those of `retry`, are read."""
-        memory = self.settings.storage.query_memory_mb
-        return take_inventory(self.days.source, self.stored_inventory, memory, retry)
-
-    def look(self) -> Inventory:
-        """The same for who looks again and again: files that have changed are read once."""
-        memory, before = self.settings.storage.query_memory_mb, self._looked
-        self._looked = take_inventory(self.days.source, before or self.stored_inventory, memory)
-        return self._looked
-
-    def blocked(self, inventory: Inventory, wanted: Iterable[date]) -> Blocked:
-        """Which days a run could not make as they should be, because of an unreadable file."""
-        return blocked_days(self.days, self.day_tables, inventory, wanted)
-
-    def day_states(self, inventory: Inventory) -> list[DayState]:
-        """For each day and asset: missing, stale, blocked or fresh, and why."""
-        return day_states(self.days, self.day_tables, inventory, self.known_fingerprint)
-
     def plan(self) -> Plan:
         """What a run over all days with records, and over all documents, would do and cost;
         changes nothing and waits for no writer."""
-        if not self.has_records and self.library.folder.is_dir():
+        if not self.accounts.has_records and self.library.folder.is_dir():
             return Plan(tuple(self.library.plan()), ())
-        vectors = self.vectors if self.known_fingerprint else None
-        stored, inventory = self._stored_records(), self.inventory()
-        made = make_plan(self.days, stored, inventory, vectors, self.count_tokens)
+        made = self.accounts.plan()
         return Plan((*made.assets, *self.library.plan()), made.states)
-
-    @property
-    def has_records(self) -> bool:
-        """Whether records are used here: their source exists, or something of them is stored."""
-        try:
-            list_record_files(self.days.source)
-        except InputNotFoundError:
-            return self.table("record_files").footer() is not None
-        return True
-
-    def _stored_records(self) -> StoredRecords:
-        top = self.settings.similarity.top
-        sources = {
-            "similar_accounts": "latest_account_embeddings", "similar_items": "item_embeddings",
-        }  # fmt: skip
-        return StoredRecords(
-            days=self.day_tables,
-            files=self.table("record_files"),
-            quarantine={f.key: f for f in self.warehouse.footers("quarantined_records") if f.key},
-            latest=self.table("latest_account_embeddings"),
-            items=self.table("item_embeddings"),
-            derived=tuple(
-                Derived(
-                    asset=asset,
-                    source=source,
-                    stored=next(iter(self.warehouse.footers(asset)), None),
-                    digest=lambda digest: similar_digest(digest, top),
-                )
-                for asset, source in sources.items()
-            ),
-        )
 
     def count_tokens(self, texts: Sequence[str]) -> Counts:
         """int32 [n]: the tokens of each text, counted without loading the model's weights."""
@@ -427,47 +282,6 @@ class Workspace:
         table = self.table(asset)
         footers = [table.footer(), *table.footers(table.keys()).values()]
         return sum(footer.rows for footer in footers if footer)
-
-    def similar_accounts(self, account: str, top: int) -> list[Neighbour]:
-        """The `top` accounts most similar to one account, exact.
-
-        Raises NotFoundError when the account has no embedding.
-        """
-        table = self.table("latest_account_embeddings")
-        texts = table.dataset().to_table(columns=["text_for_embedding"])["text_for_embedding"]
-        with matrix_of(table, "account_id") as (ids, vectors):
-            if len(hidden := forgotten_ids(ids, self.days.forgotten())):
-                kept = np.flatnonzero(~pc.is_in(ids, value_set=hidden).to_numpy(False))
-                ids, texts, vectors = ids.take(kept), texts.take(kept), vectors[kept]
-            row = pc.index(ids, account).as_py()
-            if row < 0:
-                raise NotFoundError(
-                    f"The account {account!r} has no embedding in {table.folder}.",
-                    "Check the id, or materialize its days first.",
-                )
-            found = nearest(np.asarray(vectors[row : row + 1]), vectors, top + 1)
-        return neighbours(found, ids, texts, top, without=row)
-
-    def similar_items(self, text: str, top: int) -> list[Neighbour]:
-        """The `top` items most similar to any text, exact; nothing is stored.
-
-        Raises NotFoundError while no item is embedded, ModelChangedError when another model than
-        the configured one embedded them.
-        """
-        table = self.table("item_embeddings")
-        with matrix_of(table, "item_description") as (ids, vectors):
-            footer = table.footer()
-            if not len(ids):
-                return []
-            if footer and footer.stats.get("fingerprint") != self.fingerprint:
-                raise ModelChangedError(
-                    f"The vectors in {table.folder} were made by another model than "
-                    f"{self.settings.model.name}, which the settings name.",
-                    "Materialize item_embeddings, or set the model back.",
-                )
-            found = nearest(self.vector_of(text), vectors, top + 1)
-        row = pc.index(ids, text).as_py()
-        return neighbours(found, ids, pa.chunked_array([ids]), top, without=row)
 
     def vector_of(self, text: str) -> Vectors:
         """float32 [1, d]: the vector of a text, as it is stored or else computed; a query leaves

@@ -128,7 +128,7 @@ def test_too_little_stored_is_a_named_error(workspace):
 def test_forgotten_accounts_are_not_trained_on(workspace):
     texts = workspace.trainer.texts()
     assert any("of 7" in text for pair in texts.pairs for text in pair)
-    workspace.forgotten_accounts.add([account_key("account 7")])
+    workspace.accounts.tombstones.add([account_key("account 7")])
     left = workspace.trainer.texts()
     assert not any("of 7;" in text or "of 7." in text for pair in left.pairs for text in pair)
 

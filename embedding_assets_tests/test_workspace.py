@@ -43,7 +43,7 @@ def test_before_anything_is_made_tables_are_empty_with_their_columns(empty):
     assert empty.table_rows("quarantined_records") == QUARANTINE_SCHEMA.empty_table()
     assert empty.table_rows("similar_items") == similar_schema("item_description").empty_table()
     assert (empty.rows("raw_records"), empty.rows("latest_account_embeddings")) == (0, 0)
-    assert empty.stored_inventory == Inventory()
+    assert empty.accounts.stored_inventory == Inventory()
     assert (empty.live_model(), empty.known_fingerprint) == (None, None)
 
 
@@ -75,7 +75,7 @@ def test_another_model_is_refused_by_name_until_it_is_switched_to(made, shop, mo
     other.switch_model()
     other.require_live_model()
     assert other.live_model()["fingerprint"] == HashingEncoder(16).fingerprint
-    stale = {s.asset for s in other.day_states(other.inventory()) if not s.is_fresh}
+    stale = {s.asset for s in other.accounts.states() if not s.is_fresh}
     assert stale == {"account_embeddings"}
 
 
@@ -91,7 +91,7 @@ def test_days_of_two_models_are_shown_side_by_side_while_one_replaces_the_other(
     rows = other.warehouse.read("account_embeddings")
     lengths = {(r["day"].day, len(r["embedding"])) for r in rows.to_pylist()}
     assert lengths == {(1, 8), (3, 16), (4, 8), (5, 8)}
-    assert {s.day.day for s in other.day_states(other.inventory()) if s.is_due} == {1, 4, 5}
+    assert {s.day.day for s in other.accounts.states() if s.is_due} == {1, 4, 5}
 
 
 def test_after_a_run_a_plan_has_nothing_to_do_and_waits_for_no_writer(made):
@@ -111,7 +111,7 @@ def test_a_plan_of_an_empty_store_makes_everything(empty):
 
 def test_the_most_similar_items_of_any_text_leave_nothing_in_the_store(made):
     before = len(made.vectors), made.models_dir.joinpath("live.json").read_bytes()
-    found = made.similar_items("dish", 2)
+    found = made.accounts.similar_items("dish", 2)
     assert [each.rank for each in found] == [1, 2]
     assert found[0].text.startswith("Dish") and found[0].score > 0.5
     assert (len(made.vectors), made.models_dir.joinpath("live.json").read_bytes()) == before
@@ -119,14 +119,14 @@ def test_the_most_similar_items_of_any_text_leave_nothing_in_the_store(made):
 
 def test_a_stored_item_is_found_without_the_model_and_is_not_its_own_neighbour(made):
     del made.__dict__["encoder"]
-    found = {each.id for each in made.similar_items("Dish 1", 3)}
+    found = {each.id for each in made.accounts.similar_items("Dish 1", 3)}
     assert found == {"Dish 3", "Dish 5", "Pho"}
     assert "encoder" not in made.__dict__
 
 
 def test_without_items_a_query_is_refused_and_no_model_becomes_the_live_one(empty):
     with pytest.raises(NotFoundError, match="item_embeddings"):
-        empty.similar_items("Pho", 3)
+        empty.accounts.similar_items("Pho", 3)
     assert empty.live_model() is None
     assert not (empty.data_dir / "vectors").exists()
 
@@ -135,13 +135,13 @@ def test_items_of_another_model_are_not_compared_with_the_configured_one(made, s
     other = open_shop(shop, monkeypatch, HashingEncoder(16))
     other.switch_model()
     with pytest.raises(ModelChangedError, match="item_embeddings were made by another model"):
-        other.similar_items("Pho", 3)
+        other.accounts.similar_items("Pho", 3)
 
 
 def test_the_most_similar_accounts_are_others(made):
-    assert [each.id for each in made.similar_accounts("bob", 2)] == ["eve", "ada"]
+    assert [each.id for each in made.accounts.similar("bob", 2)] == ["eve", "ada"]
     with pytest.raises(NotFoundError, match="'zoe' has no embedding"):
-        made.similar_accounts("zoe", 2)
+        made.accounts.similar("zoe", 2)
 
 
 def test_a_folder_below_the_home_is_found_there(no_environment, monkeypatch, tmp_path):
@@ -149,7 +149,7 @@ def test_a_folder_below_the_home_is_found_there(no_environment, monkeypatch, tmp
     settings = Settings(data_dir="~/store", records={"source": "~/records"})
     workspace = Workspace(settings).ensure()
     assert workspace.data_dir == tmp_path / "store"
-    assert workspace.days.source == str(tmp_path / "records")
+    assert workspace.accounts.days.source == str(tmp_path / "records")
     assert workspace.settings.tracking_uri == f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
     assert (tmp_path / "store" / "schema.json").exists()
 
@@ -157,6 +157,7 @@ def test_a_folder_below_the_home_is_found_there(no_environment, monkeypatch, tmp
 def test_unreadable_files_block_days_in_a_workspace_too(made, shop):
     (shop.source / "ada.parquet").write_bytes(b"torn")
     shop.put("n.parquet", row("bob", "Soup", "2025-03-05"))
-    inventory = made.inventory()
-    assert [str(day) for day in made.blocked(inventory, inventory.days()).days] == ["2025-03-05"]
-    assert {s.state for s in made.day_states(inventory)} == {"fresh", "blocked"}
+    accounts = made.accounts
+    blocked = accounts.blocked(accounts.inventory().days())
+    assert [str(day) for day in blocked.days] == ["2025-03-05"]
+    assert {s.state for s in accounts.states()} == {"fresh", "blocked"}

@@ -112,8 +112,8 @@ class Content:
 def _accounts(workspace: "Callable[[], Workspace]") -> AccountSearch:
     return AccountSearch(
         lambda: workspace().table("latest_account_embeddings"),
-        workspace().forgotten_accounts,
-        lambda ids: forgotten_ids(ids, workspace().days.forgotten()),
+        workspace().accounts.tombstones,
+        lambda ids: forgotten_ids(ids, workspace().accounts.days.forgotten()),
     )
 
 

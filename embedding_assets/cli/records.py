@@ -79,9 +79,9 @@ def similar(
         raise typer.BadParameter("Give either --account or --item.")
     opened = workspace()
     if account is not None:
-        found = opened.similar_accounts(account, top)
+        found = opened.accounts.similar(account, top)
     else:
-        found = opened.similar_items(item or "", top)
+        found = opened.accounts.similar_items(item or "", top)
     show(found, neighbours_text, as_json)
 
 

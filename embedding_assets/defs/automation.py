@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import dagster as dg
 
+from embedding_assets.accounts import Accounts
 from embedding_assets.defs.maintenance import vector_store
 from embedding_assets.defs.records import quarantined_records, record_files
 from embedding_assets.defs.resources import WorkspaceResource
@@ -14,7 +15,6 @@ from embedding_assets.defs.runs import range_tags, unfinished_runs
 from embedding_assets.records.inventory import Inventory
 from embedding_assets.records.source import list_record_files
 from embedding_assets.settings import load_settings
-from embedding_assets.workspace import Workspace
 
 _NO_RECORDS = "The source of records, {}, does not exist."
 _automation = load_settings().automation
@@ -47,8 +47,8 @@ def daily_records(
 ) -> dg.RunRequest | dg.SkipReason:
     """Shortly after midnight UTC: yesterday, now complete, and today."""
     opened = workspace.open()
-    if not opened.has_records:
-        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
+    if not opened.accounts.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(opened.accounts.days.source))
     today = context.scheduled_execution_time.astimezone(UTC).date()
     return range_request(max(_first_day(), today - timedelta(days=1)), today)
 
@@ -68,11 +68,11 @@ def backfill_records(
     if _is_busy(context.instance):
         return dg.SkipReason("A records run is queued or running.")
     opened = workspace.open()
-    if not opened.has_records:
-        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
+    if not opened.accounts.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(opened.accounts.days.source))
     today = context.scheduled_execution_time.astimezone(UTC).date()
     first = today - timedelta(days=opened.settings.automation.lookback_days - 1)
-    states = opened.day_states(opened.inventory())
+    states = opened.accounts.states()
     due = [state for state in states if state.is_due and state.day >= first]
     wanted = sorted({state.day for state in due})
     if not wanted:
@@ -106,31 +106,32 @@ def record_files_changed(
 
     Days that a broken file blocks ask for no run until it is restored, rewritten or deleted.
     """
-    opened = workspace.open()
-    if not opened.has_records:
-        return dg.SkipReason(_NO_RECORDS.format(opened.days.source))
-    seen = _signature(opened)
+    accounts = workspace.open().accounts
+    if not accounts.has_records:
+        return dg.SkipReason(_NO_RECORDS.format(accounts.days.source))
+    seen = _signature(accounts)
     if seen == context.cursor:
         return dg.SkipReason("No record file has changed.")
     if _is_busy(context.instance):
         return dg.SkipReason("Record files have changed; a records run is queued or running.")
-    requests = requests_for_change(opened, opened.stored_inventory, opened.inventory(), seen)
+    requests = requests_for_change(accounts, accounts.stored_inventory, accounts.inventory(), seen)
     if not requests:
         return dg.SensorResult(skip_reason="The rows of the files are the same.", cursor=seen)
     return dg.SensorResult(run_requests=requests, cursor=seen)
 
 
 def requests_for_change(
-    workspace: Workspace, before: Inventory, now: Inventory, key: str
+    accounts: Accounts, before: Inventory, now: Inventory, key: str
 ) -> list[dg.RunRequest]:
     """The runs that a change of the record files asks for: one at the most."""
     freed = before.unreadable_days.keys() - now.unreadable_days.keys()
-    touched = {day for day in now.changed_days(before) | freed if day in workspace.days.range}
-    changed = sorted(touched - workspace.blocked(now, touched).days.keys())
+    days = accounts.days
+    touched = {day for day in now.changed_days(before) | freed if day in days.range}
+    changed = sorted(touched - accounts.blocked(touched, now).days.keys())
     if changed:
-        looking_back = changed[-1] + timedelta(days=workspace.days.history_days - 1)
+        looking_back = changed[-1] + timedelta(days=days.history_days - 1)
         with_records = [day for day in now.days() if changed[-1] <= day <= looking_back]
-        last = max([changed[-1], *(day for day in with_records if day in workspace.days.range)])
+        last = max([changed[-1], *(day for day in with_records if day in days.range)])
         return [range_request(changed[0], last, run_key=key)]
     if now.digest != before.digest or now.errors != before.errors:
         return [dg.RunRequest(job_name=quarantine_job.name, run_key=key)]
@@ -143,10 +144,10 @@ def range_request(first: date, last: date, run_key: str | None = None) -> dg.Run
     return dg.RunRequest(job_name=records_job.name, run_key=run_key, tags=tags)
 
 
-def _signature(workspace: Workspace) -> str:
+def _signature(accounts: Accounts) -> str:
     """Changes whenever a record file appears, changes or goes, and at midnight UTC when rows of
     a future day may have come due."""
-    files = list_record_files(workspace.days.source)
+    files = list_record_files(accounts.days.source)
     stamps = [(file.name, file.size, file.modified_ns) for file in files]
     return sha256(json.dumps([stamps, str(datetime.now(UTC).date())]).encode()).hexdigest()
 

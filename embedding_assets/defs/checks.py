@@ -47,7 +47,7 @@ def raw_records_readable(
     opened = workspace.open()
     table = opened.table("raw_records")
     days = _asked(context, table)
-    require_readable(days, opened.blocked(opened.inventory(), days).days)
+    require_readable(days, opened.accounts.blocked(days).days)
     return _result(True, days=len(days))
 
 
@@ -63,7 +63,7 @@ def account_texts_whole_history(
     """
     opened = workspace.open()
     days = _asked(context, account_texts)
-    require_readable(days, opened.blocked(opened.inventory(), days).histories)
+    require_readable(days, opened.accounts.blocked(days).histories)
     return _result(True, days=len(days))
 
 
@@ -74,7 +74,7 @@ def cleaned_records_schema(
     workspace: WorkspaceResource,
 ) -> dg.AssetCheckResult:
     """Every clean record keeps the schema by which raw ones are judged."""
-    schema = record_schema(workspace.open().days.range)
+    schema = record_schema(workspace.open().accounts.days.range)
     broken: dict[str, list[str]] = {}
     for batch in _batches(cleaned_records, _days(context, cleaned_records), list(schema.columns)):
         for row, reasons in failures(batch.to_pandas(), schema).items():
@@ -106,8 +106,9 @@ def quarantined_records_complete(
     """Every row that belongs to no day is in quarantine, or was left out as its account is
     forgotten."""
     opened = workspace.open()
-    entries = [entry for entry in opened.stored_inventory.entries if not entry.error]
-    expected = sum(entry.rows for entry in entries if entry.day not in opened.days.range)
+    accounts = opened.accounts
+    entries = [entry for entry in accounts.stored_inventory.entries if not entry.error]
+    expected = sum(entry.rows for entry in entries if entry.day not in accounts.days.range)
     slices = opened.warehouse.footers("quarantined_records")
     forgotten = sum(int(footer.stats.get(FORGOTTEN_ROWS, 0)) for footer in slices)
     found = of_no_day(quarantined_records)

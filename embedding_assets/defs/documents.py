@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
+from embedding_assets.asset_tables import PARQUET_ASSETS
 from embedding_assets.defs.classifier_runs import logged_classifier
 from embedding_assets.defs.partitions import doc_ids
 from embedding_assets.defs.policy import DAILY, columns, document_asset
@@ -17,7 +18,6 @@ from embedding_assets.documents.slices import QUARANTINED_DOCUMENT_SCHEMA, vecto
 from embedding_assets.documents.table import CHUNK_SCHEMA, DOCUMENT_SCHEMA
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, table_slice
-from embedding_assets.workspace import PARQUET_ASSETS
 
 
 @document_asset(DOCUMENT_INVENTORY_SCHEMA, freshness_policy=DAILY)

@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from embedding_assets.asset_tables import PARQUET_ASSETS
 from embedding_assets.defs.partitions import days, history_window
 from embedding_assets.defs.pictures import cuisine_map
 from embedding_assets.defs.policy import record_asset
@@ -21,7 +22,7 @@ from embedding_assets.records.text import TEXT_SCHEMA
 from embedding_assets.search.similar import similar_schema, similar_slice
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices, table_slice
-from embedding_assets.workspace import PARQUET_ASSETS, Workspace
+from embedding_assets.workspace import Workspace
 
 
 @record_asset(INVENTORY_SCHEMA, "parquet")
@@ -31,7 +32,7 @@ def record_files(workspace: WorkspaceResource) -> Slice:
     Changed files are read, all others are known. A file that cannot be read is listed with the
     reason, and what it held before stays valid until it is restored or deleted.
     """
-    inventory = workspace.open().inventory()
+    inventory = workspace.open().accounts.inventory()
     return table_slice(
         inventory.to_table(),
         inventory.digest,
@@ -49,11 +50,11 @@ def raw_records(context: dg.AssetExecutionContext, workspace: WorkspaceResource)
     keeps the rows it had, marked as blocked, while the other days are made; the check
     `raw_records_readable` then fails the run.
     """
-    opened = workspace.open()
-    inventory = opened.inventory()
-    blocked = _marked(context, opened.blocked(inventory, _dates(context)).days)
+    accounts = workspace.open().accounts
+    inventory = accounts.inventory()
+    blocked = _marked(context, accounts.blocked(_dates(context), inventory).days)
     keys = unblocked(context.partition_keys, blocked)
-    return Slices(raw_slices(opened.days, inventory, keys))
+    return Slices(raw_slices(accounts.days, inventory, keys))
 
 
 @record_asset(
@@ -67,10 +68,10 @@ def quarantined_records(workspace: WorkspaceResource) -> Slices:
     `embedding-assets quarantine redrive` tries all of them at once.
     """
     opened = workspace.open()
-    inventory = opened.inventory()
+    inventory = opened.accounts.inventory()
     opened.tables.keep_only("quarantined_records", "source_file", inventory.files())
     attempts = attempts_of(opened.table_rows("quarantined_records"))
-    return Slices(quarantine_slices(opened.days, inventory, attempts))
+    return Slices(quarantine_slices(opened.accounts.days, inventory, attempts))
 
 
 @record_asset(CLEAN_SCHEMA, "parquet", partitions_def=days)
@@ -79,10 +80,10 @@ def cleaned_records(
 ) -> Slices:
     """Valid records: Unicode and white space normalized, instants in UTC, cuisines as a list,
     duplicates dropped."""
-    opened = workspace.open()
-    blocked = _marked(context, opened.blocked(opened.inventory(), _dates(context)).days)
+    accounts = workspace.open().accounts
+    blocked = _marked(context, accounts.blocked(_dates(context)).days)
     keys = unblocked(context.partition_keys, blocked, raw_records)
-    return Slices(clean_slices(opened.days, raw_records, keys))
+    return Slices(clean_slices(accounts.days, raw_records, keys))
 
 
 @record_asset(
@@ -100,12 +101,12 @@ def account_texts(
     A blocked day of the history counts with the rows that are stored of it. Where none are, the
     text is not made: `account_texts_whole_history` then fails the run after the other days.
     """
-    opened = workspace.open()
-    inventory = opened.inventory()
-    blocked = opened.blocked(inventory, _dates(context))
+    accounts = workspace.open().accounts
+    inventory = accounts.inventory()
+    blocked = accounts.blocked(_dates(context), inventory)
     _marked(context, blocked.texts)
     keys = unblocked(context.partition_keys, blocked.histories)
-    return Slices(text_slices(opened.days, opened.day_tables, inventory, keys))
+    return Slices(text_slices(accounts.days, accounts.tables, inventory, keys))
 
 
 @record_asset(
@@ -120,7 +121,7 @@ def account_embeddings(
     in windows and pooled by token count, so nothing is cut.
     """
     opened = workspace.open()
-    blocked = _marked(context, opened.blocked(opened.inventory(), _dates(context)).texts)
+    blocked = _marked(context, opened.accounts.blocked(_dates(context)).texts)
     keys = unblocked(context.partition_keys, blocked, account_texts)
     slices = embedding_slices(account_texts, keys, opened.encoder, opened.vectors)
     return Slices(logged_vectors(context, opened, slices))
@@ -151,7 +152,7 @@ def item_embeddings(
     memory = opened.settings.storage.query_memory_mb
 
     def now() -> Slice:
-        forgotten = opened.days.forgotten
+        forgotten = opened.accounts.days.forgotten
         return item_slice(cleaned_records, opened.encoder, opened.vectors, memory, forgotten)
 
     return Slices(logged_vectors(context, opened, _until_settled(now)))

@@ -41,7 +41,7 @@ def forget_account(workspace: "Workspace", account_id: str) -> Receipt:
     finish in time, OutputError and StoreError subclasses.
     """
     key = account_key(account_id)
-    tombstones = workspace.forgotten_accounts
+    tombstones = workspace.accounts.tombstones
     is_new = key not in tombstones.ids()
     if key is None or (is_new and not _is_known(workspace, frozenset({key}), key)):
         raise NotFoundError(
@@ -83,12 +83,13 @@ def _steps(workspace: "Workspace", key: str) -> Iterator[Step]:
 
 
 def _of_model(workspace: "Workspace") -> tuple[DaysWithout, TablesWithout]:
-    days = DaysWithout(workspace.days, workspace.day_tables, workspace.days.forgotten())
+    accounts = workspace.accounts
+    days = DaysWithout(accounts.days, accounts.tables, accounts.days.forgotten())
     return days, TablesWithout(workspace, days)
 
 
 def _is_known(workspace: "Workspace", account: Accounts, key: str) -> bool:
-    days = DaysWithout(workspace.days, workspace.day_tables, account)
+    days = DaysWithout(workspace.accounts.days, workspace.accounts.tables, account)
     tables = TablesWithout(workspace, days)
     if any(days.held.values()) or tables.texts_of_accounts():
         return True
@@ -99,10 +100,10 @@ def _is_known(workspace: "Workspace", account: Accounts, key: str) -> bool:
 def _is_in_source(workspace: "Workspace", key: str) -> bool:
     """Whether a record file that can be read has a row of the account."""
     try:
-        files = list_record_files(workspace.days.source)
+        files = list_record_files(workspace.accounts.days.source)
     except InputError:
         return False
-    with query_engine(workspace.days.query_memory_mb) as connection:
+    with query_engine(workspace.accounts.days.query_memory_mb) as connection:
         for file in files:
             try:
                 rows = raw_records_sql(file.path)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedding_assets.asset_tables import DUCKDB_ASSETS, MODEL_ASSETS
 from embedding_assets.catalogue import app_index_folder
 from embedding_assets.library import index_folder, tombstones_file
 from embedding_assets.storage.files import named_errors
@@ -18,8 +19,6 @@ def remove_seat(workspace: "Workspace") -> None:
 
     Raises StoreLockedError, OutputError subclasses; the same call again finishes.
     """
-    from embedding_assets.workspace import DUCKDB_ASSETS, MODEL_ASSETS
-
     for asset in MODEL_ASSETS:
         if asset in DUCKDB_ASSETS:
             workspace.tables.drop(asset)

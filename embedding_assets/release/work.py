@@ -135,7 +135,7 @@ def _items(workspace: "Workspace") -> Iterator[Stats]:
     items, settings = workspace.table("item_embeddings"), workspace.settings
     part = item_slice(
         workspace.table("cleaned_records"), workspace.encoder, workspace.vectors,
-        settings.storage.query_memory_mb, workspace.days.forgotten,
+        settings.storage.query_memory_mb, workspace.accounts.days.forgotten,
     )  # fmt: skip
     yield from _written(items, [part])
     _similar(workspace, "similar_items", items, "item_description")

@@ -53,7 +53,8 @@ def stocked(root, *files):
 def opened(shop, monkeypatch):
     """The shop's workspace, and the shop with its guarded tables."""
     workspace = open_shop(shop, monkeypatch)
-    shop.days, shop.tables, shop.duck = workspace.days, workspace.day_tables, workspace.tables
+    shop.days, shop.tables = workspace.accounts.days, workspace.accounts.tables
+    shop.duck = workspace.tables
     shop.table = workspace.table
     return workspace
 
@@ -257,7 +258,7 @@ def test_the_same_command_again_finds_nothing_and_is_no_error(shop, workspace, w
 def test_an_unknown_account_is_an_error_that_leaves_nothing(shop, workspace, account):
     with pytest.raises(NotFoundError, match="is known"):
         forget_account(workspace, account)
-    assert workspace.days.forgotten() == frozenset()
+    assert workspace.accounts.days.forgotten() == frozenset()
 
 
 def test_an_account_that_only_the_record_files_know_never_comes_in(tmp_path, monkeypatch):
@@ -280,7 +281,7 @@ def test_two_accounts_can_be_forgotten_one_after_the_other(shop, workspace):
     forget_account(workspace, "ellen")
     assert is_fresh(shop.plan())
     assert traces(shop.out, *WORDS, "ellen") == []
-    assert workspace.days.forgotten() == {account_key("zelda"), account_key("ellen")}
+    assert workspace.accounts.days.forgotten() == {account_key("zelda"), account_key("ellen")}
 
 
 def test_the_only_account_can_be_forgotten(tmp_path, monkeypatch):
@@ -312,15 +313,15 @@ def test_what_was_stale_stays_stale_and_a_run_makes_it_right(shop, workspace, tm
 
 
 def test_a_forgotten_account_is_similar_to_nobody_from_the_tombstone_on(shop, workspace):
-    assert "zelda" in [each.id for each in workspace.similar_accounts("cleo", 4)]
-    workspace.forgotten_accounts.add([account_key("zelda")])
-    assert sorted(each.id for each in workspace.similar_accounts("cleo", 4)) == [
+    assert "zelda" in [each.id for each in workspace.accounts.similar("cleo", 4)]
+    workspace.accounts.tombstones.add([account_key("zelda")])
+    assert sorted(each.id for each in workspace.accounts.similar("cleo", 4)) == [
         "ada",
         "dan",
         "ellen",
     ]
     with pytest.raises(NotFoundError, match="no embedding"):
-        workspace.similar_accounts("zelda", 3)
+        workspace.accounts.similar("zelda", 3)
 
 
 def killed_at(monkeypatch, owner, name, call):
@@ -394,7 +395,7 @@ def test_rows_drawn_before_the_tombstone_are_drawn_again(shop, workspace):
         draws.append(1)
         yield from part.batches()
         if len(draws) == 1:
-            workspace.forgotten_accounts.add([account_key("zelda")])
+            workspace.accounts.tombstones.add([account_key("zelda")])
 
     written = table.replace(type(part)(part.key, part.digest, part.schema, drawing, part.stats))
     assert (len(draws), written.footer.rows) == (2, 2)

@@ -76,7 +76,7 @@ def test_a_promoted_model_serves_and_the_one_before_comes_back_at_once(place, st
     assert serving.library.search.search("soup")[0].index_version == (
         second.library.served_version()
     )
-    assert serving.similar_accounts("account-0", 3)
+    assert serving.accounts.similar("account-0", 3)
     assert serving.registry.aliased("champion") == [second.model_version]
     assert serving.registry.aliased("challenger") == []
     back = roll_back(serving)

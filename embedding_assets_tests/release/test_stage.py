@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from embedding_assets.asset_tables import MODEL_ASSETS
 from embedding_assets.cli.models import app as cli
 from embedding_assets.errors import (
     InputError,
@@ -18,7 +19,7 @@ from embedding_assets.registry import Registry, TrainedModel
 from embedding_assets.release.promote import roll_back
 from embedding_assets.release.stage import catch_up, drop_challenger, stage, take_seat
 from embedding_assets.release.work import Done, Price, prices
-from embedding_assets.workspace import MODEL_ASSETS, Workspace
+from embedding_assets.workspace import Workspace
 from embedding_assets_tests.release.two_models import TOPICS, read_documents, write_documents
 
 PARQUET = [name for name in MODEL_ASSETS if not name.startswith(("similar", "doc_c"))]

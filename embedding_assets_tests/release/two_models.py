@@ -114,15 +114,15 @@ def _write_records(place: Place) -> None:
 
 
 def _read_records(workspace: Workspace) -> None:
-    inventory = workspace.inventory()
+    inventory = workspace.accounts.inventory()
     files = table_slice(inventory.to_table(), inventory.digest)
     workspace.table("record_files").write(files)
-    keys, tables = ["2026-03-01"], workspace.day_tables
-    for part in raw_slices(workspace.days, inventory, keys):
+    keys, tables = ["2026-03-01"], workspace.accounts.tables
+    for part in raw_slices(workspace.accounts.days, inventory, keys):
         tables.raw.write(part)
-    for part in clean_slices(workspace.days, tables.raw, keys):
+    for part in clean_slices(workspace.accounts.days, tables.raw, keys):
         tables.cleaned.write(part)
-    for part in text_slices(workspace.days, tables, inventory, keys):
+    for part in text_slices(workspace.accounts.days, tables, inventory, keys):
         tables.texts.write(part)
 
 

@@ -38,6 +38,6 @@ def test_before_any_account_was_embedded_that_is_said(client):
 
 def test_forgotten_accounts_are_gone_from_the_next_request_on(stocked, stock):
     ask(stocked)
-    stock.workspace.forgotten_accounts.add([account_key("bob")])
+    stock.workspace.accounts.tombstones.add([account_key("bob")])
     assert [each["account_id"] for each in ask(stocked).json()["results"]] == ["dan", "cleo"]
     refused(ask(stocked, "bob"), 404, "'bob' has no embedding")

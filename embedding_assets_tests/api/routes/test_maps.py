@@ -46,7 +46,7 @@ def test_forgotten_things_are_on_no_map_from_the_next_request_on(stocked, stock)
     for name in ("documents", "accounts"):
         stocked.get(f"/maps/{name}")
     stock.snapshots.tombstones.add(["cake.pdf"])
-    stock.workspace.forgotten_accounts.add([account_key("bob")])
+    stock.workspace.accounts.tombstones.add([account_key("bob")])
     assert len(stocked.get("/maps/documents").json()["id"]) == 3
     assert "bob" not in stocked.get("/maps/accounts").json()["id"]
 
