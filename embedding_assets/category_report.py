@@ -9,12 +9,12 @@ from embedding_assets.errors import EmptyInputError
 from embedding_assets.report import table
 
 if TYPE_CHECKING:
-    from embedding_assets.library import Library
     from embedding_assets.settings import Settings
+    from embedding_assets.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Categories:
+class CategoryReport:
     """The categories of documents. classifier: what it is and how good; empty without one.
 
     documents: each with `doc_id`, `category` (None where nothing is said), `probability`,
@@ -25,16 +25,16 @@ class Categories:
     documents: list[dict[str, Any]]
 
 
-def categories_of(library: "Library") -> Categories:
+def categories_of(workspace: "Workspace") -> CategoryReport:
     """What is stored of categories, and of what tells them."""
-    footer = library.table("document_classifier").footer()
+    footer = workspace.table("document_classifier").footer()
     figures = dict(footer.stats) if footer else {}
     names = ("doc_id", "category", "probability", "best_category", "chunks")
-    rows = [{name: row[name] for name in names} for row in library.categories()]
-    return Categories(figures, rows)
+    rows = [{name: row[name] for name in names} for row in workspace.categories.stored()]
+    return CategoryReport(figures, rows)
 
 
-def categories_text(found: Categories) -> str:
+def categories_text(found: CategoryReport) -> str:
     """The categories as a table, with what is known of the classifier."""
     rows = [
         (

@@ -109,7 +109,7 @@ def _labelled(workspace: Workspace) -> str:
     return f"""\
 $ embedding-assets documents categories
 
-{categories_text(categories_of(workspace.library))}
+{categories_text(categories_of(workspace))}
 
 $ embedding-assets documents entities {doc_id}
 

@@ -1,23 +1,13 @@
 """The documents that the settings name: files, what is stored of them, what they still need."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.documents.chunk import ChunkLimits, token_counter
-from embedding_assets.documents.classify.label_files import LabelFiles
-from embedding_assets.documents.classify.labels import LONGEST_TEXT
-from embedding_assets.documents.classify.slices import (
-    ClassifierSource,
-    Passages,
-    StoredClassifier,
-    Training,
-    category_slices,
-    classifier_slice,
-)
 from embedding_assets.documents.document import Document
 from embedding_assets.documents.entities.finder import Finder
 from embedding_assets.documents.entities.slices import entity_digest
@@ -43,7 +33,6 @@ from embedding_assets.documents.slices import (
     chunk_slices,
     vector_digest,
 )
-from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.embedding.workers import usable_cores
 from embedding_assets.errors import InputError, NotFoundError, SettingsError
 from embedding_assets.settings import Settings
@@ -51,16 +40,12 @@ from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, Slice, digest_of
 
 if TYPE_CHECKING:
-    from embedding_assets.documents.classify.classifier import Classified, DocumentClassifier
     from embedding_assets.records.plan import AssetPlan
-    from embedding_assets.registry import ModelVersion
     from embedding_assets.search.build import BuiltIndex
     from embedding_assets.search.documents import DocumentSearch
     from embedding_assets.search.manifest import Manifest
     from embedding_assets.search.snapshots import Snapshots
     from embedding_assets.workspace import Workspace
-
-    Told = Callable[[ModelVersion, Mapping[str, bytes]], None]
 
 
 @dataclass(frozen=True)
@@ -142,7 +127,7 @@ class Library:
         """Changes whenever a file appears, changes or goes, the labels' too; no file is read for
         it."""
         files = [tuple(vars(file).values()) for file in list_document_files(self.folder)]
-        labels = self._label_files
+        labels = self._workspace.categories.label_files
         return digest_of(files) if labels is None else digest_of(files, labels.signature())
 
     def reading(self, keys: Iterable[str]) -> Reading:
@@ -159,87 +144,6 @@ class Library:
         count = token_counter(self._workspace.model)
         chunking = Chunking(count, self.chunk_limits, self.tokenizer)
         return chunk_slices(documents, self.table("doc_chunks"), keys, chunking)
-
-    def _classifier_source(self, fingerprint: str) -> ClassifierSource | None:
-        """What the classifier is learnt from; None where nothing is configured."""
-        files, settings = self._label_files, self._workspace.settings.classification
-        if files is None:
-            return None
-        return ClassifierSource(files, settings.abstain, settings.max_texts, fingerprint)
-
-    def classifier_slice(self, told: "Told" = lambda version, pictures: None) -> Slice:
-        """The classifier of documents. A new one is registered before it is stored, so that what is
-        used can always be found there. told: hears of its version and pictures, by name."""
-        from embedding_assets.classifier_registry import register_classifier
-
-        workspace = self._workspace
-
-        def embed(texts: Sequence[str]) -> Vectors:
-            return workspace.vectors.encode(texts, workspace.encoder).encoding.vectors
-
-        def done(made: "DocumentClassifier", files: Mapping[str, bytes], digest: str) -> None:
-            told(*register_classifier(workspace.registry, made, files, digest))
-
-        source = self._classifier_source(workspace.fingerprint if self._label_files else "")
-        training = Training(embed, self._read_texts, done)
-        return classifier_slice(source, self.table("document_classifier"), training)
-
-    @property
-    def classifier(self) -> StoredClassifier | None:
-        """What tells the categories of texts by the configured model; None where nothing does."""
-        if self._label_files is None:
-            return None
-        fingerprint = self._workspace.known_fingerprint or ""
-        return StoredClassifier.of(self.table("document_classifier"), fingerprint)
-
-    def category_slices(self, keys: Iterable[str]) -> Iterator[Slice]:
-        """The categories of some documents."""
-        passages = Passages(self.table("doc_chunks"), self.table("doc_vectors"))
-        return category_slices(passages, self.table("doc_categories"), keys, self.classifier)
-
-    def categories(self) -> list[dict[str, Any]]:
-        """The category of each document that has one or might have, by doc_id."""
-        table = self.table("doc_categories")
-        keys = table.keys()
-        return table.dataset(keys).to_table().to_pylist() if keys else []
-
-    def classify(self, texts: Sequence[str]) -> "list[Classified]":
-        """What is said of any texts; nothing is stored.
-
-        Raises NotFoundError while there is no classifier.
-        """
-        classifier = self.classifier
-        if classifier is None:
-            raise NotFoundError(
-                "There is no classifier.",
-                "Set classification.labels or classification.categories, and materialize "
-                "document_classifier.",
-            )
-        return classifier.model.classify(texts, self._workspace.encoder.encode(texts).vectors)
-
-    @property
-    def _label_files(self) -> LabelFiles | None:
-        settings = self._workspace.settings.classification
-        paths = (settings.labelled, settings.categories)
-        labels, categories = (Path(each).expanduser() if each else None for each in paths)
-        return LabelFiles(labels, categories) if labels or categories else None
-
-    def _read_texts(self, paths: Sequence[Path]) -> dict[Path, str]:
-        rules = self.rules
-        sources = [Source(str(path), path) for path in paths]
-        read = parse_many(sources, rules.limits, rules.workers, rules.passwords, ocr=rules.ocr)
-        return {
-            each.source.path: _beginning(each.result)
-            for each in read
-            if isinstance(each.result, Document)
-        }
-
-    def _category_states(self) -> "_CategoryStates":
-        table = self.table("doc_categories")
-        stored = self.table("document_classifier").footer()
-        source = self._classifier_source(self._workspace.known_fingerprint or "")
-        is_learnt = source is None or (stored is not None and stored.digest == source.digest)
-        return _CategoryStates(table, self.classifier, is_learnt)
 
     @cached_property
     def search(self) -> "DocumentSearch":
@@ -330,7 +234,7 @@ class Library:
         fingerprint = self._workspace.known_fingerprint or ""
         tables = [self.table(asset) for asset in DOCUMENT_ASSETS]
         quarantine = self.table("quarantined_documents")
-        categories = self._category_states()
+        categories = self._workspace.categories.states()
         finder = self._workspace.entities.expected_finder()
         for entry in inventory.entries:
             if entry.unsettled:
@@ -415,45 +319,6 @@ class Library:
             for doc_id in gone:
                 table.remove(doc_id)
         return sorted(gone)
-
-
-@dataclass(frozen=True)
-class _CategoryStates:
-    """Whether the categories of documents are as they should be.
-
-    is_learnt: whether `classifier` is what comes of the labels as they are now.
-    """
-
-    table: ParquetTable
-    classifier: StoredClassifier | None
-    is_learnt: bool
-
-    def of(self, doc_id: str, vectors_digest: str) -> Iterator[DocumentState]:
-        """The state of one document; none where categories are not asked for."""
-        name, stored = self.table.name, self.table.footer(doc_id)
-        if not self.is_learnt:
-            state = "stale" if stored else "missing"
-            yield DocumentState(name, doc_id, state, "the labels or the model changed")
-        elif self.classifier is None:
-            if stored and stored.rows:
-                yield DocumentState(name, doc_id, "stale", "there is no classifier any more")
-        elif stored is None:
-            yield DocumentState(name, doc_id, "missing", "new")
-        elif stored.digest != self.classifier.digest_for(vectors_digest):
-            yield DocumentState(name, doc_id, "stale", "the classifier or the document changed")
-        else:
-            yield DocumentState(name, doc_id, "fresh")
-
-
-def _beginning(document: Document) -> str:
-    """What of its text may be learnt from, and not much more."""
-    parts, length = [], 0
-    for block in document.blocks:
-        parts.append(block.text[:LONGEST_TEXT])
-        length += len(parts[-1]) + 1
-        if length > LONGEST_TEXT:
-            break
-    return " ".join(parts)
 
 
 def _why_missing(failed: Footer | None) -> str:

@@ -22,6 +22,7 @@ from embedding_assets.asset_tables import (
     PARQUET_ASSETS,
 )
 from embedding_assets.catalogue import Catalogue
+from embedding_assets.categories import Categories
 from embedding_assets.documents.inventory import without_documents
 from embedding_assets.documents.plan import DERIVED_ASSETS, DOCUMENT_ASSETS
 from embedding_assets.embedding.encoder import Counts, Encoder, Vectors
@@ -210,6 +211,11 @@ class Workspace:
     def library(self) -> Library:
         """The documents of the watched folder."""
         return Library(self)
+
+    @cached_property
+    def categories(self) -> Categories:
+        """The classifier of documents."""
+        return Categories(self)
 
     @cached_property
     def entities(self) -> Entities:

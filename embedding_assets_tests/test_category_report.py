@@ -3,7 +3,7 @@ import io
 import pytest
 
 from embedding_assets.category_report import (
-    Categories,
+    CategoryReport,
     categories_text,
     classified_text,
     text_of,
@@ -24,7 +24,7 @@ FIGURES = {
 
 
 def test_categories_with_what_is_known_of_the_classifier():
-    shown = categories_text(Categories(FIGURES, ROWS))
+    shown = categories_text(CategoryReport(FIGURES, ROWS))
     assert "3 documents: law 1" in shown
     assert "learnt from 1,200 texts: macro-F1 0.900" in shown
     assert "by names alone 0.600" in shown
@@ -32,16 +32,16 @@ def test_categories_with_what_is_known_of_the_classifier():
 
 def test_what_could_not_be_judged_or_had_no_text_is_told():
     few = {"way": "labels", "categories": 3, "labelled_texts": 21, "without_texts": "sport"}
-    shown = categories_text(Categories(few, []))
+    shown = categories_text(CategoryReport(few, []))
     assert "learnt from 21 texts (no text of sport); not judged" in shown
-    shown = categories_text(Categories({**few, "way": "descriptions"}, []))
+    shown = categories_text(CategoryReport({**few, "way": "descriptions"}, []))
     assert "3 categories, told by their names and descriptions (no text of sport)" in shown
 
 
 def test_what_is_wrong_with_the_labels_is_shown():
-    shown = categories_text(Categories({"problem": "Only one.", "mend": "Add another."}, []))
+    shown = categories_text(CategoryReport({"problem": "Only one.", "mend": "Add another."}, []))
     assert "The labels cannot be used: Only one. Add another." in shown
-    assert "set classification.labels" in categories_text(Categories({}, []))
+    assert "set classification.labels" in categories_text(CategoryReport({}, []))
 
 
 def test_a_text_with_its_categories():

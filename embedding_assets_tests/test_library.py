@@ -55,6 +55,6 @@ def test_of_labelled_documents_the_beginning_is_held_and_unreadable_ones_are_lef
     long, torn = tmp_path / "long.json", tmp_path / "torn.json"
     long.write_text(json.dumps({"title": "A", "body": ["many words here " * 200] * 50}))
     torn.write_text('{"title": "A')
-    texts = workspace.library._read_texts([long, torn])
+    texts = workspace.categories._read_texts([long, torn])
     assert texts.keys() == {long}
     assert 16_000 < len(texts[long]) < 2 * 16_000 + 2

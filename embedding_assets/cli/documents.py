@@ -94,7 +94,7 @@ def classify(
     opened = workspace()
     from embedding_assets.category_report import classified_text, text_of
 
-    [said] = opened.library.classify([text_of(text, opened.settings)])
+    [said] = opened.categories.classify([text_of(text, opened.settings)])
     show(said, classified_text, as_json)
 
 
@@ -173,7 +173,7 @@ def documents_categories(as_json: AsJson = False) -> None:
     opened = workspace()
     from embedding_assets.category_report import categories_of, categories_text
 
-    show(categories_of(opened.library), categories_text, as_json)
+    show(categories_of(opened), categories_text, as_json)
 
 
 @documents_app.command("entities")

@@ -17,4 +17,4 @@ def logged_classifier(context: dg.AssetExecutionContext, workspace: Workspace) -
         shown = {name: markdown_picture(png, name) for name, png in pictures.items()}
         context.add_asset_metadata({"model": str(version), **shown})
 
-    yield workspace.library.classifier_slice(told)
+    yield workspace.categories.classifier_slice(told)

@@ -112,7 +112,7 @@ def doc_categories(
 ) -> Slices:
     """The category of each document with its probability, from its passages' words and vectors;
     none where no category is probable enough. A new classifier embeds nothing anew."""
-    slices = workspace.open().library.category_slices(context.partition_keys)
+    slices = workspace.open().categories.slices(context.partition_keys)
     return Slices(slices, small=True)
 
 

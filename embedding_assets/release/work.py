@@ -107,13 +107,12 @@ def _documents(workspace: "Workspace") -> Iterator[Stats]:
 
 def _categories(workspace: "Workspace", keys: Sequence[str]) -> None:
     """The classifier of documents by the challenger's vectors, and what it says."""
-    library = workspace.library
-    categories = library.table("doc_categories")
-    for gone in set(categories.keys()) - {*keys}:
-        categories.remove(gone)
-    for _ in _written(library.table("document_classifier"), [library.classifier_slice()]):
+    categories, table = workspace.categories, workspace.table("doc_categories")
+    for gone in set(table.keys()) - {*keys}:
+        table.remove(gone)
+    for _ in _written(workspace.table("document_classifier"), [categories.classifier_slice()]):
         pass
-    for _ in _written(categories, library.category_slices(keys)):
+    for _ in _written(table, categories.slices(keys)):
         pass
 
 

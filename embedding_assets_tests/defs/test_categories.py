@@ -60,7 +60,7 @@ def test_documents_get_their_category_in_the_run_that_reads_them(labelled, watch
 def test_a_trained_classifier_is_registered_with_its_pictures(labelled, watch):  # noqa: F811
     watch.act()
     workspace = configured_workspace()
-    digest = workspace.library.classifier.digest
+    digest = workspace.categories.classifier.digest
     version = workspace.registry.version_of("document_classifier", digest)
     assert version == ModelVersion("document_classifier", "1", digest)
     client = workspace.registry.client
@@ -86,14 +86,14 @@ def test_new_labels_renew_the_categories_and_embed_no_document(labelled, watch):
 def test_labels_that_cannot_be_used_leave_the_last_good_classifier(labelled, watch):  # noqa: F811
     watch.act()
     before = categories(labelled)
-    digest = configured_workspace().library.classifier.digest
+    digest = configured_workspace().categories.classifier.digest
     (labelled.folder / "labels" / "sailing.txt").unlink()
     put(labelled, "fish.json", "Fry the fish in oil and boil the soup.")
     watch.act()
     assert categories(labelled) == {**before, "fish.json": ("cooking", "cooking")}
     footer = configured_workspace().table("document_classifier").footer()
     assert "only one category, 'cooking'" in footer.stats["problem"]
-    assert configured_workspace().library.classifier.digest == digest
+    assert configured_workspace().categories.classifier.digest == digest
     assert watch.act() == [], "it is not tried again until the labels change"
     write_labels(labelled)
     assert watch.act()

@@ -280,10 +280,10 @@ def test_the_challenger_has_a_classifier_of_its_own_and_its_categories(place):
     opened = place.open(**more)
     tried = take_seat(opened, str(place.second))
     stage(opened, tried)
-    rows = {row["doc_id"]: row for row in tried.library.categories()}
+    rows = {row["doc_id"]: row for row in tried.categories.stored()}
     assert rows.keys() == {f"{name}.json" for name in TOPICS}
     assert {row["fingerprint"] for row in rows.values()} == {tried.fingerprint}
-    assert opened.library.categories() == []
+    assert opened.categories.stored() == []
     assert tried.library.search.facets().documents == len(TOPICS)
 
 
