@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedding_assets.records.source import RECORD_COLUMNS
+from embedding_assets.storage.duck import connect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,9 +78,7 @@ def clean(raw: Iterable[pa.RecordBatch], days: DayRange) -> Iterator[Cleaned]:
     folded to single spaces, cuisines are split at commas and semicolons.
     """
     schema = record_schema(days)
-    import duckdb
-
-    connection = duckdb.connect()
+    connection = connect()
     connection.execute("LOAD icu; SET TimeZone = 'UTC'; SET threads = 1")
     try:
         for batch in raw:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+def connect(
+    database: Path | str = ":memory:",
+    *,
+    read_only: bool = False,
+    limits: Mapping[str, str] | None = None,
+) -> "DuckDBPyConnection":
+    """A connection that draws no progress bar of its own: DuckDB draws one on standard output,
+    into whatever is printed there, once a query takes two seconds."""
+    import duckdb
+
+    connection = duckdb.connect(str(database), read_only, dict(limits or {}))
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 @contextmanager
 def query_engine(
     memory_mb: int = 384, database: Path | None = None
@@ -21,13 +36,9 @@ def query_engine(
 
     Raises NotEnoughMemoryError or DiskFullError when a query outgrows its limits.
     """
-    import duckdb
-
     with tempfile.TemporaryDirectory(prefix="embedding_assets-") as spill:
-        connection = duckdb.connect(
-            str(database or ":memory:"),
-            config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill},
-        )
+        limits = {"memory_limit": f"{memory_mb}MB", "temp_directory": spill}
+        connection = connect(database or ":memory:", limits=limits)
         try:
             with named_errors(database or "a query"):
                 connection.execute("LOAD icu")

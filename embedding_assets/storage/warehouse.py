@@ -12,7 +12,7 @@ import pyarrow as pa
 import structlog
 
 from embedding_assets.errors import NotFoundError
-from embedding_assets.storage.duck import identifier, only, query_engine, quoted
+from embedding_assets.storage.duck import connect, identifier, only, query_engine, quoted
 from embedding_assets.storage.files import published
 from embedding_assets.storage.slices import Footer
 from embedding_assets.storage.tables import DuckTables, slice_footers
@@ -93,11 +93,9 @@ class Warehouse:
 
         Raises NotFoundError when nothing was published yet.
         """
-        import duckdb
-
         if not self.path.exists():
             raise NotFoundError(f"{self.path} does not exist yet.", "Materialize an asset first.")
-        with duckdb.connect(str(self.path), read_only=True) as connection:
+        with connect(self.path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
 
@@ -108,7 +106,7 @@ class Warehouse:
 
         if not self.path.exists():
             return []
-        with duckdb.connect(str(self.path), read_only=True) as connection:
+        with connect(self.path, read_only=True) as connection:
             try:
                 return slice_footers(connection, "stored.slices", name)
             except duckdb.CatalogException:  # published by a release that kept no slices there

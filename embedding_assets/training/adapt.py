@@ -13,6 +13,7 @@ import numpy.typing as npt
 from embedding_assets.embedding.folder import Layout
 from embedding_assets.embedding.sentence import load_sentence_transformer
 from embedding_assets.embedding.windows import Ids, TextReader, read_tokenizer
+from embedding_assets.embedding.workers import torch_threads, usable_cores
 from embedding_assets.errors import EmptyInputError, StoreDamagedError
 from embedding_assets.storage.files import published
 from embedding_assets.storage.slices import digest_of
@@ -64,6 +65,7 @@ def adapt(
     recipe: Recipe,
     checkpoint: Path,
     *,
+    threads: int | None = None,
     every: int = 10,
 ) -> Adapted:
     """The weights of the model of `layout` after training on `pairs`: texts that belong together.
@@ -74,7 +76,8 @@ def adapt(
     off: a few hundred steps over few texts would overfit the rest, and everything is reproducible.
     checkpoint: a file that is written after `every` so many steps, and gone on from when it belongs
     to the same training; the weights are then those of a training that was never interrupted. It
-    is left there. Raises EmptyInputError for fewer than FEWEST_PAIRS, ModelLoadError, OutputError.
+    is left there. threads: that compute, one per usable core by default; the same number gives the
+    same weights. Raises EmptyInputError for fewer than FEWEST_PAIRS, ModelLoadError, OutputError.
     """
     if len(pairs) < FEWEST_PAIRS:
         raise EmptyInputError(
@@ -83,7 +86,7 @@ def adapt(
         )
     training = _Training.begin(layout, pairs, recipe)
     training.resume(checkpoint)
-    with _reproducible():
+    with torch_threads(threads or usable_cores()), _reproducible():
         for step in range(len(training.losses), recipe.steps):
             training.step(step)
             if (step + 1) % every == 0 and step + 1 < recipe.steps:

@@ -100,9 +100,6 @@ def make(order: Order, texts: TrainingTexts, place: Path, threads: int) -> Made:
     threads: that compute. Raises what `adapt` and `distil` raise; a training that was interrupted
     goes on where it was.
     """
-    import torch
-
-    torch.set_num_threads(threads)
     started = time.monotonic()
     target, checkpoint = place / order.name, place / "checkpoint.safetensors"
     losses: tuple[float, ...] = ()
@@ -110,7 +107,7 @@ def make(order: Order, texts: TrainingTexts, place: Path, threads: int) -> Made:
     if order.kind == "static":
         publish_folder(target, lambda folder: distil(order.base, texts.whole, folder, threads))
     else:
-        adapted = adapt(order.base, texts.pairs, order.recipe, checkpoint)
+        adapted = adapt(order.base, texts.pairs, order.recipe, checkpoint, threads=threads)
         losses = tuple(map(float, adapted.losses))
         stored = read_weights(order.base)
         weights = averaged(adapted.weights, stored, 1 - order.kept)

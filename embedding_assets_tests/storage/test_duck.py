@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedding_assets.errors import NotEnoughMemoryError
-from embedding_assets.storage.duck import identifier, only, query_engine, quoted
+from embedding_assets.storage.duck import connect, identifier, only, query_engine, quoted
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
@@ -16,6 +16,13 @@ def test_the_clock_is_utc_wherever_the_machine_stands(monkeypatch):
     with query_engine() as connection:
         rows = connection.execute("SELECT CAST(TIMESTAMPTZ '2026-01-02 01:00:00' AS DATE)::VARCHAR")
         assert rows.fetchall() == [("2026-01-02",)]
+
+
+@pytest.mark.parametrize("opened", [connect, query_engine])
+def test_no_progress_bar_is_drawn_on_standard_output(opened):
+    with opened() as connection:
+        [found] = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert found == (False,)
 
 
 def test_a_query_that_outgrows_its_memory_and_cannot_spill_is_named():

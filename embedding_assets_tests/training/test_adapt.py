@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from embedding_assets.embedding.folder import read_layout
 from embedding_assets.embedding.transformer import BERT, build_encoder
+from embedding_assets.embedding.workers import single_thread_workers
 from embedding_assets.errors import EmptyInputError, StoreDamagedError
 from embedding_assets.quality.pairs import Pairs
 from embedding_assets.quality.self_retrieval import self_retrieval
@@ -53,6 +55,14 @@ def test_the_same_pairs_give_the_same_weights_and_another_seed_others(layout, ad
     other = adapt(layout, pairs(), Recipe(12, 16, 16, 1e-3, seed=1), tmp_path / "other")
     assert same(again.weights, adapted.weights)
     assert not same(other.weights, adapted.weights)
+
+
+def test_encoding_before_it_does_not_change_what_a_training_gives(layout, adapted, tmp_path):
+    with single_thread_workers(1) as workers:
+        workers.submit(int).result()  # torch applies their one thread to others too
+    torch.set_num_threads(1)
+    again = adapt(layout, pairs(), RECIPE, tmp_path / "checkpoint")
+    assert same(again.weights, adapted.weights)
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(layout, adapted, tmp_path):

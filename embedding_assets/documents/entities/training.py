@@ -5,7 +5,6 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from embedding_assets.documents.entities.model import EntityModel, autocast
 from embedding_assets.documents.entities.network import Shape, build_network, rate_of, read_bert
 from embedding_assets.embedding.folder import Layout, read_json
 from embedding_assets.embedding.windows import read_tokenizer
-from embedding_assets.embedding.workers import usable_cores
+from embedding_assets.embedding.workers import torch_threads, usable_cores
 from embedding_assets.errors import ModelLoadError
 from embedding_assets.storage.files import published
 from embedding_assets.storage.slices import digest_of
@@ -101,7 +100,7 @@ def train(
     """
     import torch
 
-    with _threads(threads or usable_cores()):
+    with torch_threads(threads or usable_cores()):
         run = _Run.begin(examples, labels, base, recipe, work)
         run.resume()
         run.network.train()
@@ -366,15 +365,3 @@ def _sha256(path: Path) -> str:
 
 def _checkpoint(work: Path) -> Path:
     return work / "checkpoint.safetensors"
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
