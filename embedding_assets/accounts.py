@@ -26,7 +26,13 @@ from embedding_assets.records.plan import (
 )
 from embedding_assets.records.source import list_record_files
 from embedding_assets.search.exact import nearest
-from embedding_assets.search.similar import Neighbour, matrix_of, neighbours, similar_digest
+from embedding_assets.search.similar import (
+    Neighbour,
+    matrix_of,
+    neighbours,
+    rows_and_matrix,
+    similar_digest,
+)
 from embedding_assets.search.snapshots import Tombstones
 from embedding_assets.storage.guard import Guard
 
@@ -71,7 +77,8 @@ class Accounts:
         return take_inventory(self.days.source, self.stored_inventory, memory, retry)
 
     def look(self) -> Inventory:
-        """The same for who looks again and again: files that have changed are read once."""
+        """The same for who looks again and again: files that have changed are read once, those that
+        cannot be read each time."""
         memory, before = self._workspace.settings.storage.query_memory_mb, self._looked
         self._looked = take_inventory(self.days.source, before or self.stored_inventory, memory)
         return self._looked
@@ -138,8 +145,9 @@ class Accounts:
         Raises NotFoundError when the account has no embedding.
         """
         table = self._workspace.table("latest_account_embeddings")
-        texts = table.dataset().to_table(columns=["text_for_embedding"])["text_for_embedding"]
-        with matrix_of(table, "account_id") as (ids, vectors):
+        columns = ["account_id", "text_for_embedding"]
+        with rows_and_matrix(table, columns) as (rows, vectors):
+            ids, texts = rows["account_id"].combine_chunks(), rows["text_for_embedding"]
             if len(hidden := forgotten_ids(ids, self.days.forgotten())):
                 kept = np.flatnonzero(~pc.is_in(ids, value_set=hidden).to_numpy(False))
                 ids, texts, vectors = ids.take(kept), texts.take(kept), vectors[kept]
@@ -159,16 +167,19 @@ class Accounts:
         the configured one embedded them.
         """
         table = self._workspace.table("item_embeddings")
-        with matrix_of(table, "item_description") as (ids, vectors):
+        while True:
             footer = table.footer()
-            if not len(ids):
-                return []
-            if footer and footer.stats.get("fingerprint") != self._workspace.fingerprint:
-                raise ModelChangedError(
-                    f"The vectors in {table.folder} were made by another model than "
-                    f"{self._workspace.settings.model.name}, which the settings name.",
-                    "Materialize item_embeddings, or set the model back.",
-                )
-            found = nearest(self._workspace.vector_of(text), vectors, top + 1)
-        row = pc.index(ids, text).as_py()
-        return neighbours(found, ids, pa.chunked_array([ids]), top, without=row)
+            with matrix_of(table, "item_description") as (ids, vectors):
+                if table.footer() != footer:  # the vectors may be of another model
+                    continue
+                if not len(ids):
+                    return []
+                if footer and footer.stats.get("fingerprint") != self._workspace.fingerprint:
+                    raise ModelChangedError(
+                        f"The vectors in {table.folder} were made by another model than "
+                        f"{self._workspace.settings.model.name}, which the settings name.",
+                        "Materialize item_embeddings, or set the model back.",
+                    )
+                found = nearest(self._workspace.vector_of(text), vectors, top + 1)
+            row = pc.index(ids, text).as_py()
+            return neighbours(found, ids, pa.chunked_array([ids]), top, without=row)

@@ -51,6 +51,8 @@ BUSY_SECONDS = 5.0
 
 _CONNECT_SECONDS = 3
 _CREATION_LOCK = 0x656D6265
+_NOT_ALLOWED = ("42501", "3F000")
+"""SQLSTATEs: a right is lacking; there is no schema that the user may create in."""
 _WRITES = "writes"
 _VERSIONS = MetaData()
 _versions = Table(
@@ -66,6 +68,10 @@ class DatabaseUnavailableError(StoreError):
     """The database cannot be reached, or is held by others for too long: try again later."""
 
     is_transient = True
+
+
+class DatabaseRefusedError(StoreError):
+    """The database's user may not do what is needed."""
 
 
 class DatabaseAbsentError(NotFoundError):
@@ -108,7 +114,8 @@ def own_tables(part: str, version: int) -> MetaData:
 def create_tables(engine: Engine, tables: MetaData) -> None:
     """Create what is absent; any number of processes may do so at once.
 
-    Raises StoreVersionError when the tables are there in another version.
+    Raises StoreVersionError when the tables are there in another version, DatabaseRefusedError when
+    the user may not create any.
     """
     part, version = tables.info["part"], tables.info["version"]
     with writing(engine) as connection:
@@ -130,7 +137,7 @@ def create_tables(engine: Engine, tables: MetaData) -> None:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection whose statements see one state of the database.
 
-    Raises DatabaseUnavailableError, StoreDamagedError.
+    Raises DatabaseUnavailableError, DatabaseRefusedError, StoreDamagedError.
     """
     with _named_errors(engine), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -146,7 +153,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A connection whose statements are committed together at the block's end, or not at all.
 
     When the block ends without error, what was written is durable. SQLite admits one writer at a
-    time. Raises DatabaseUnavailableError, StoreDamagedError.
+    time. Raises DatabaseUnavailableError, DatabaseRefusedError, StoreDamagedError.
     """
     with _named_errors(engine), engine.connect() as connection:
         connection.execution_options(**{_WRITES: True})
@@ -291,13 +298,21 @@ def _named_errors(engine: Engine) -> Iterator[None]:
             error, exc.OperationalError | exc.InterfaceError | exc.InternalError
         ):
             raise _unavailable(_name(engine.url), error.orig) from error
-        if type(error) is exc.DatabaseError:
+        if _sqlstate(error) in _NOT_ALLOWED:
+            raise _refused(_name(engine.url), error.orig) from error
+        # Without a state it is not the server's word, but a mistake of ours.
+        is_said = isinstance(error, exc.ProgrammingError) and _sqlstate(error) is not None
+        if is_said or type(error) is exc.DatabaseError:
             raise _damaged(_name(engine.url), error.orig) from error
         raise
 
 
 def _is_missing_table(error: exc.DBAPIError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == "42P01" or "no such table" in str(error.orig)
+    return _sqlstate(error) == "42P01" or "no such table" in str(error.orig)
+
+
+def _sqlstate(error: exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _name(url: URL) -> str:
@@ -319,6 +334,13 @@ def _unavailable(name: str, error: object) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(
         f"The database {name} does not answer: {_first_line(error)}.",
         "Try again once it is back.",
+    )
+
+
+def _refused(name: str, error: object) -> DatabaseRefusedError:
+    return DatabaseRefusedError(
+        f"The database {name} refuses what is needed: {_first_line(error)}.",
+        "Let its user own the database, or GRANT CREATE ON SCHEMA public TO that user.",
     )
 
 

@@ -105,6 +105,7 @@ class Registry:
         """The connected client. Raises RegistryError when the store cannot be reached."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # into --json
         import logging
 
         from mlflow import MlflowClient

@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, String, Table, func, select
+from sqlalchemy import Column, Integer, String, Table, event, func, select
 
 from embedding_assets import database
 from embedding_assets.database import (
     DatabaseAbsentError,
+    DatabaseRefusedError,
     DatabaseUnavailableError,
     create_tables,
     hold,
@@ -289,6 +290,29 @@ class TestPostgres:
         engine = open_engine(postgres.empty())
         with pytest.raises(StoreDamagedError, match="notes"):
             count(engine, tables_of()[1])
+        engine.dispose()
+
+    def test_a_user_who_may_create_nothing_is_told_what_to_grant(self, postgres):
+        engine = open_engine(postgres.empty())
+        with writing(engine) as connection:
+            connection.exec_driver_sql("CREATE ROLE guest")
+            schema = connection.scalar(select(func.current_schema()))
+            connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO guest")
+
+        @event.listens_for(engine, "begin")
+        def become_guest(connection):
+            connection.exec_driver_sql("SET LOCAL ROLE guest")
+
+        with pytest.raises(DatabaseRefusedError, match="permission denied") as error:
+            create_tables(engine, tables_of()[0])
+        assert "GRANT CREATE ON SCHEMA" in error.value.mend
+        engine.dispose()
+
+    def test_a_column_that_is_not_there_is_damage(self, postgres):
+        engine = open_engine(postgres.empty())
+        create_tables(engine, tables_of()[0])
+        with pytest.raises(StoreDamagedError, match="color"), writing(engine) as connection:
+            connection.exec_driver_sql("SELECT color FROM notes")
         engine.dispose()
 
     def test_acknowledged_is_durable(self, postgres):

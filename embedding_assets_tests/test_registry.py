@@ -4,6 +4,7 @@ import threading
 
 import mlflow
 import pytest
+from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
 from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
 from embedding_assets.errors import RegistryError
@@ -159,6 +160,12 @@ def test_a_local_store_that_is_no_database_is_named(tmp_path):
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "tests", tmp_path)
     with pytest.raises(RegistryError, match="mlflow.db"):
         registry.version_of("mini", "f1")
+
+
+def test_a_server_has_nothing_printed_between_what_is_printed(registry, monkeypatch):
+    monkeypatch.delenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", raising=False)
+    assert Registry(registry.tracking_uri, "tests", registry.data_dir).client
+    assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
 
 
 def test_a_link_leads_to_the_server_in_use(tmp_path):

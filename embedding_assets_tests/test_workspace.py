@@ -1,12 +1,18 @@
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from embedding_assets import accounts
 from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets.embedding.store import VectorStore
 from embedding_assets.errors import ModelChangedError, NotFoundError
 from embedding_assets.records.clean import QUARANTINE_SCHEMA
 from embedding_assets.records.inventory import Inventory
-from embedding_assets.search.similar import similar_schema
+from embedding_assets.search.similar import matrix_of, similar_schema
 from embedding_assets.settings import Settings
+from embedding_assets.storage.slices import table_slice
 from embedding_assets.workspace import Workspace
 from embedding_assets_tests.records.opened import open_shop
 from embedding_assets_tests.records.shop import row, stocked
@@ -144,6 +150,41 @@ def test_the_most_similar_accounts_are_others(made):
         made.accounts.similar("zoe", 2)
 
 
+def test_similar_accounts_have_their_own_texts_while_a_run_replaces_the_table(made, monkeypatch):
+    table = made.table("latest_account_embeddings")
+    rows, original = table.read(), np.memmap
+    texts = {r["account_id"]: r["text_for_embedding"] for r in rows.to_pylist()}
+
+    def replacing(*args, **options):
+        table.replace(table_slice(rows.take([2, 1, 0]), "reversed"))
+        return original(*args, **options)
+
+    monkeypatch.setattr(np, "memmap", replacing)
+    found = made.accounts.similar("bob", 2)
+    assert [(each.id, each.text) for each in found] == [(n, texts[n]) for n in ("eve", "ada")]
+
+
+def test_items_that_another_model_embedded_before_the_read_ended_are_read_again(made, monkeypatch):
+    table = made.table("item_embeddings")
+    rows, footer = table.read(), table.footer()
+    expected = made.accounts.similar_items("Pho", 3)
+    shorter = rows.set_column(
+        1, "embedding", pa.array([[1.0, 0.0]] * len(rows), pa.list_(pa.float32(), 2))
+    )
+    table.replace(table_slice(shorter, "other", fingerprint="other"))
+    waiting = [table_slice(rows, footer.digest, **footer.stats)]
+
+    @contextmanager
+    def replaced_meanwhile(*args):
+        with matrix_of(*args) as found:
+            while waiting:
+                table.replace(waiting.pop())
+            yield found
+
+    monkeypatch.setattr(accounts, "matrix_of", replaced_meanwhile)
+    assert made.accounts.similar_items("Pho", 3) == expected
+
+
 def test_a_folder_below_the_home_is_found_there(no_environment, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings(data_dir="~/store", records={"source": "~/records"})
@@ -157,7 +198,7 @@ def test_a_folder_below_the_home_is_found_there(no_environment, monkeypatch, tmp
 def test_unreadable_files_block_days_in_a_workspace_too(made, shop):
     (shop.source / "ada.parquet").write_bytes(b"torn")
     shop.put("n.parquet", row("bob", "Soup", "2025-03-05"))
-    accounts = made.accounts
-    blocked = accounts.blocked(accounts.inventory().days())
+    found = made.accounts
+    blocked = found.blocked(found.inventory().days())
     assert [str(day) for day in blocked.days] == ["2025-03-05"]
-    assert {s.state for s in accounts.states()} == {"fresh", "blocked"}
+    assert {s.state for s in found.states()} == {"fresh", "blocked"}

@@ -108,7 +108,8 @@ class Service:
             self.parts.add(Part("query_log", self._look_at_query_log))
         self.content.add_parts(self.parts)
         self._upkeep = [
-            Upkeep(do, _UPKEEP_SECONDS) for do in (self._keep_apps_open, self._keep_challenger_warm)
+            Upkeep(do, _UPKEEP_SECONDS)
+            for do in (self._keep_apps_open, self._keep_challenger_warm, self.experiments.open)
         ]
 
     @property

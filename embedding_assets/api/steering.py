@@ -98,7 +98,10 @@ class Experiments:
         self._is_closed = False
 
     def open(self) -> None:
-        """Let running experiments steer requests from now on; blocks, so call it in a thread."""
+        """Let running experiments steer requests from now on; blocks, so call it in a thread.
+
+        Nothing when they do already. Raises DatabaseUnavailableError: then call it again.
+        """
         self._traffic()
 
     def route(self, endpoint: Endpoint, unit: str | None) -> "Routed | None":

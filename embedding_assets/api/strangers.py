@@ -11,6 +11,7 @@ from embedding_assets.api.problems import RequestError
 
 _MOST = 10_000
 _SECONDS = 60
+_WRONG_KEY = 401
 
 
 class Strangers:
@@ -45,10 +46,9 @@ class Strangers:
         self._counts[name] = (minute, count + 1)
         try:
             yield
-        except RequestError:
-            raise
-        except BaseException:
-            self._take_back(name)  # nothing is known of the key
+        except BaseException as error:
+            if not isinstance(error, RequestError) or error.status != _WRONG_KEY:
+                self._take_back(name)  # nothing is known of the key
             raise
         self._take_back(name)
 

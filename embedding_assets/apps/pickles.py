@@ -93,7 +93,7 @@ def _carried_out(content: bytes, source: str, limits: PickleLimits) -> Any:
         raise LargePickleError(
             f"{source}, byte {machine.start:,}: {error}.", "Split it, or raise the limits."
         ) from error
-    except (ValueError, IndexError, KeyError, struct.error) as error:
+    except (ValueError, IndexError, KeyError, OverflowError, struct.error) as error:
         raise DamagedPickleError(
             f"{source}, byte {machine.start:,}: {_damage(error, machine)}.",
             "Copy it again, or save it again.",

@@ -89,8 +89,8 @@ class Places:
     """Finds where apps stand; loads the text encoder with the first new app that needs it."""
 
     def __init__(self, encoder: Callable[[str], Encoder]) -> None:
+        """encoder: keeps what it loaded. It is asked each time, as it may let go of a model."""
         self._open_encoder = encoder
-        self._encoder: Encoder | None = None
         self._loading = threading.Lock()
 
     def warm_up(self, index: AppIndex) -> None:
@@ -135,9 +135,7 @@ class Places:
 
     def _encoder_of(self, fingerprint: str) -> Encoder:
         with self._loading:
-            encoder = self._encoder
-            if encoder is None or encoder.fingerprint != fingerprint:
-                encoder = self._encoder = self._open_encoder(fingerprint)
+            encoder = self._open_encoder(fingerprint)
         if encoder.fingerprint != fingerprint:
             raise ModelChangedError(
                 f"New apps are placed by texts that another model read ({fingerprint[:12]}) than "

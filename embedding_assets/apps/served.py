@@ -1,6 +1,7 @@
 """The version of the app index that answers now, swapped without losing a question."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -15,20 +16,22 @@ _EMPTY = (
     "--partition-range v1...v2 -m embedding_assets.definitions`."
 )
 _log = structlog.get_logger()
+_AGAIN_SECONDS = 30.0
+"""After which a version that was refused is tried again: what was in the way may be gone."""
 
 
 class ServedApps:
     """Opens what is published, at the first question after it was; may be shared by threads.
 
     While one thread opens a new version the others go on with the old one. A version that cannot
-    be read is not served: the old one stays, and `trouble` says why.
+    be read is not served: the old one stays, `trouble` says why, and it is tried again later.
     """
 
     def __init__(self, snapshots: Snapshots | Callable[[], Snapshots]) -> None:
         """snapshots: a function is asked at each look, as those of another model may take over."""
         self._find = snapshots if callable(snapshots) else lambda: snapshots
         self._index: AppIndex | None = None
-        self._refused: str | None = None
+        self._refused: tuple[str, float] | None = None  # and when, by `monotonic`
         self._opening = threading.Lock()
         self.trouble: str | None = None
         self.swaps = 0
@@ -48,9 +51,11 @@ class ServedApps:
                     f"No index of apps stands in {self._find().folder}.", _EMPTY
                 ) from None
             return served
-        if served is not None and name in (served.manifest.version, self._refused):
-            if name == served.manifest.version and self.trouble:
+        if served is not None and name == served.manifest.version:
+            if self.trouble:
                 self.trouble = self._refused = None
+            return served
+        if served is not None and self._was_just_refused(name):
             return served
         if not self._opening.acquire(blocking=served is None):
             assert served is not None
@@ -74,11 +79,15 @@ class ServedApps:
         except EmbeddingAssetsError as error:
             if served is None:
                 raise
-            self.trouble, self._refused = str(error), name
+            self.trouble, self._refused = str(error), (name, time.monotonic())
             return served
         self.trouble = self._refused = None
         self.swaps += 1
         return self._index
+
+    def _was_just_refused(self, name: str) -> bool:
+        refused, at = self._refused or (None, 0.0)
+        return name == refused and time.monotonic() - at < _AGAIN_SECONDS
 
     def _open(self, name: str) -> AppIndex:
         """A version, or the one after it when it is swept before it is open."""

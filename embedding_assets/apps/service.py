@@ -41,8 +41,8 @@ class SimilarityService:
         encoder: Callable[[str], Encoder],
     ) -> None:
         """snapshots: a function is asked before each question, as those of another model may take
-        over. encoder: gives the text encoder with a fingerprint; called when first a new app is
-        placed by its text."""
+        over. encoder: gives the text encoder with a fingerprint, and keeps what it loaded; asked
+        whenever a new app is placed by its text."""
         self._served = ServedApps(snapshots)
         self._places = Places(encoder)
         self._usage = Usage()

@@ -39,7 +39,8 @@ def app_files_changed(
         return dg.SkipReason("Files of apps have changed; an apps run is queued or running.")
     if not catalogue.is_stale():
         return dg.SensorResult(skip_reason="The files hold the same.", cursor=signature)
-    request = dg.RunRequest(run_key=signature, tags=_all_versions())
+    # Without a run key: the files may come back to a state for which a run was asked before.
+    request = dg.RunRequest(tags=_all_versions())
     return dg.SensorResult(run_requests=[request], cursor=signature)
 
 

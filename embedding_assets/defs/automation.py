@@ -114,16 +114,17 @@ def record_files_changed(
         return dg.SkipReason("No record file has changed.")
     if _is_busy(context.instance):
         return dg.SkipReason("Record files have changed; a records run is queued or running.")
-    requests = requests_for_change(accounts, accounts.stored_inventory, accounts.inventory(), seen)
+    requests = requests_for_change(accounts, accounts.stored_inventory, accounts.inventory())
     if not requests:
         return dg.SensorResult(skip_reason="The rows of the files are the same.", cursor=seen)
     return dg.SensorResult(run_requests=requests, cursor=seen)
 
 
 def requests_for_change(
-    accounts: Accounts, before: Inventory, now: Inventory, key: str
+    accounts: Accounts, before: Inventory, now: Inventory
 ) -> list[dg.RunRequest]:
-    """The runs that a change of the record files asks for: one at the most."""
+    """The runs that a change of the record files asks for: one at the most, without a run key, as
+    a folder may come back to a state for which a run was asked before."""
     freed = before.unreadable_days.keys() - now.unreadable_days.keys()
     days = accounts.days
     touched = {day for day in now.changed_days(before) | freed if day in days.range}
@@ -132,23 +133,23 @@ def requests_for_change(
         looking_back = changed[-1] + timedelta(days=days.history_days - 1)
         with_records = [day for day in now.days() if changed[-1] <= day <= looking_back]
         last = max([changed[-1], *(day for day in with_records if day in days.range)])
-        return [range_request(changed[0], last, run_key=key)]
+        return [range_request(changed[0], last)]
     if now.digest != before.digest or now.errors != before.errors:
-        return [dg.RunRequest(job_name=quarantine_job.name, run_key=key)]
+        return [dg.RunRequest(job_name=quarantine_job.name)]
     return []
 
 
-def range_request(first: date, last: date, run_key: str | None = None) -> dg.RunRequest:
+def range_request(first: date, last: date) -> dg.RunRequest:
     """One run of the records job over all days from `first` to `last`."""
     tags = range_tags(first.isoformat(), last.isoformat())
-    return dg.RunRequest(job_name=records_job.name, run_key=run_key, tags=tags)
+    return dg.RunRequest(job_name=records_job.name, tags=tags)
 
 
 def _signature(accounts: Accounts) -> str:
-    """Changes whenever a record file appears, changes or goes, and at midnight UTC when rows of
-    a future day may have come due."""
+    """Changes whenever a record file appears, goes or changes in content or permissions, and at
+    midnight UTC when rows of a future day may have come due."""
     files = list_record_files(accounts.days.source)
-    stamps = [(file.name, file.size, file.modified_ns) for file in files]
+    stamps = [(file.name, file.size, file.modified_ns, file.changed_ns) for file in files]
     return sha256(json.dumps([stamps, str(datetime.now(UTC).date())]).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """The process in which files are read or drawn: one after the other, each within its limits."""
 
+import copyreg
 import os
 import pickle
 import resource
@@ -14,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn, TypeAlias
 
-from embedding_assets.documents.document import Document
-from embedding_assets.documents.failure import Failure, failure_of, too_large
+from embedding_assets.documents.document import Document, Kind
+from embedding_assets.documents.failure import Failure, FailureKind, failure_of, too_large
 from embedding_assets.documents.limits import Limits, data_bytes, limited
 from embedding_assets.documents.reader import MEGABYTE, Options, read_document
 
@@ -26,6 +27,10 @@ HEADER = struct.Struct("<Q?")
 """Of each message, in both directions: the length of what follows, in bytes; and whether the
 worker holds so much more than at its start that it should be replaced."""
 _PARENT_CHECK_SECONDS = 1.0
+
+for _enumeration in (Kind, FailureKind):
+    # Python before 3.11.4 pickles members as attributes, which who takes an answer refuses.
+    copyreg.pickle(_enumeration, lambda member: (type(member), (member.value,)))
 
 Job: TypeAlias = "Path | PageOrder"
 """A file to read, or a page to draw."""

@@ -53,12 +53,23 @@ def _extract(archive: Path, folder: Path) -> None:
         with gzip.open(archive) as stream:
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in _checked(tar, archive):
-                    tar.extract(member, folder, filter="data")
+                    _write(tar, member, folder / member.name)
             _read_to_end(stream)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ModelLoadError(
             f"{archive} is truncated or no gzipped tar archive: {error}.", _MEND
         ) from error
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Content alone: neither owner nor rights come from an archive."""
+    content = tar.extractfile(member)
+    if content is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with content, path.open("wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
 
 
 def _read_to_end(stream: gzip.GzipFile) -> None:

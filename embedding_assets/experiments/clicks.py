@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Engine, and_, exists, func, select
 
 from embedding_assets.database import reading
+from embedding_assets.experiments.events import in_window
 from embedding_assets.experiments.plan import Endpoint
 from embedding_assets.experiments.store import ExperimentStore, Stored, exposures, outcomes
 
@@ -55,14 +56,7 @@ def _days(engine: Engine, stored: Stored, now: datetime, first: date) -> Iterato
         if metric.kind != "rate" or metric.guard:
             continue
         has_outcome = exists().where(
-            and_(
-                outcomes.c.experiment == exposures.c.experiment,
-                outcomes.c.unit == exposures.c.unit,
-                outcomes.c.metric == number,
-                outcomes.c.value > 0,
-                outcomes.c.at >= exposures.c.first_at,
-                outcomes.c.at < exposures.c.first_at + window,
-            )
+            and_(in_window(plan), outcomes.c.metric == number, outcomes.c.value > 0)
         )
         query = (
             select(

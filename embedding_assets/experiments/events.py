@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 
 from embedding_assets.database import insert, writing
-from embedding_assets.experiments.plan import OBSERVED_GUARDS, Metric
+from embedding_assets.experiments.plan import OBSERVED_GUARDS, ExperimentPlan, Metric
 from embedding_assets.experiments.store import (
     Stored,
     covariates,
@@ -32,6 +33,9 @@ from embedding_assets.experiments.store import (
 )
 
 UNITS_AT_ONCE = 20_000
+CLOCKS_APART = timedelta(seconds=60)
+"""By which a sender's clock may be ahead, or behind: what a unit did seems then to come before what
+it saw."""
 _MINUTE = 60_000_000
 _KEYS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement.
 
@@ -244,16 +248,20 @@ def has_covariates(connection: Connection, number: int) -> bool:
     return bool(connection.scalar(select(exists().where(covariates.c.experiment == number))))
 
 
-def _closed(stored: Stored, exposed_before: int, with_covariates: bool) -> Select[Any]:
-    window = round(stored.plan.attribution_seconds * 1_000_000)
-    mine = exposures.c.experiment == stored.number
-    within = and_(
+def in_window(plan: ExperimentPlan) -> ColumnElement[bool]:
+    """Whether an outcome is of an exposure's unit and counts for it."""
+    window = round(plan.attribution_seconds * 1_000_000)
+    return and_(
         outcomes.c.experiment == exposures.c.experiment,
         outcomes.c.unit == exposures.c.unit,
-        outcomes.c.at >= exposures.c.first_at,
+        outcomes.c.at >= exposures.c.first_at - CLOCKS_APART // timedelta(microseconds=1),
         outcomes.c.at < exposures.c.first_at + window,
     )
-    source: FromClause = exposures.outerjoin(outcomes, within)
+
+
+def _closed(stored: Stored, exposed_before: int, with_covariates: bool) -> Select[Any]:
+    mine = exposures.c.experiment == stored.number
+    source: FromClause = exposures.outerjoin(outcomes, in_window(stored.plan))
     covariate: ColumnElement[Any] = null()
     if with_covariates:
         same = and_(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import isfinite
 
 from embedding_assets.errors import InputError
 from embedding_assets.experiments.assignment import outcome_key, unit_key
-from embedding_assets.experiments.events import OutcomeRow
+from embedding_assets.experiments.events import CLOCKS_APART, OutcomeRow
 from embedding_assets.experiments.plan import OBSERVED_GUARDS
 from embedding_assets.experiments.store import Stored, micros
 
@@ -18,8 +18,6 @@ MOST_VALUE = 1e12
 """Sums and squares of values stay exact enough below it."""
 
 _NAMED = 5
-_CLOCKS_APART = timedelta(seconds=60)
-"""By which a sender's clock may be ahead; such outcomes count as of now."""
 
 
 class OutcomeError(InputError):
@@ -71,7 +69,7 @@ def outcome_rows(stored: Stored, outcomes: Sequence[Outcome], now: datetime) -> 
         unit = unit_key(stored.salt, outcome.unit)
         units[unit] = outcome.unit
         key, at = outcome_key(stored.salt, outcome.id), micros(outcome.at or now)
-        at = min(at, micros(now))
+        at = min(at, micros(now))  # the sender's clock is ahead
         metric, value = metrics[outcome.metric], float(outcome.value)
         rows.append(OutcomeRow(stored.number, key, unit, metric, at, value))
     return Sent(tuple(rows), units)
@@ -100,7 +98,7 @@ def _faults(outcome: Outcome, metrics: set[str], now: datetime) -> Iterator[str]
         yield f"{outcome.id!r}: {outcome.metric!r} is no metric to be sent ({known})"
     if not _is_usable(outcome.value):
         yield f"{outcome.id!r}: {outcome.value!r} is no usable number"
-    if outcome.at is not None and micros(outcome.at) > micros(now + _CLOCKS_APART):
+    if outcome.at is not None and micros(outcome.at) > micros(now + CLOCKS_APART):
         yield f"{outcome.id!r}: {outcome.at.isoformat()} has not come yet"
 
 

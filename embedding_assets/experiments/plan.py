@@ -202,8 +202,13 @@ def _reading_faults(error: Exception) -> Iterator[str]:
         yield f"'{where}' is no field of a plan" if unknown else f"{where}: {problem['msg']}"
 
 
+def is_id(text: str) -> bool:
+    """Whether an experiment may have that id."""
+    return _ID.fullmatch(text) is not None
+
+
 def _name_and_share_faults(plan: ExperimentPlan) -> Iterator[str]:
-    if not _ID.fullmatch(plan.id):
+    if not is_id(plan.id):
         yield f"id = {plan.id!r}: 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
     if plan.layer is not None and not _NAME.fullmatch(plan.layer):
         yield f"layer = {plan.layer!r} is no name of letters, digits, dots, - and _"

@@ -37,6 +37,7 @@ from embedding_assets.experiments.plan import (
     Experiment,
     ExperimentPlan,
     UnknownExperimentError,
+    is_id,
 )
 
 _log = get_logger()
@@ -193,7 +194,9 @@ def running(connection: Connection) -> list[Stored]:
 
 def find(connection: Connection, id: str) -> Stored:
     """One experiment. Raises UnknownExperimentError."""
-    row = connection.execute(select(experiments).where(experiments.c.id == id)).first()
+    # PostgreSQL takes no text with a NUL.
+    query = select(experiments).where(experiments.c.id == id)
+    row = connection.execute(query).first() if is_id(id) else None
     if row is None:
         raise UnknownExperimentError(
             f"No experiment is called {id!r}.", "`embedding-assets experiment list` names them all."

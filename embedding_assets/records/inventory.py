@@ -128,11 +128,12 @@ class Inventory:
 def take_inventory(
     source: str, previous: Inventory, query_memory_mb: int = 384, retry: Iterable[str] = ()
 ) -> Inventory:
-    """What the record files of `source` hold now; files that did not change since `previous` are
-    not read again, unless they are named in `retry`.
+    """What the record files of `source` hold now; files that could be read and did not change
+    since `previous` are not read again, unless they are named in `retry`.
 
     A file that cannot be read is listed with its error beside what it held before, so that one
-    bad file neither stops the others nor takes rows away.
+    bad file neither stops the others nor takes rows away. It is tried at each look, as access to
+    it comes back without a change of its size and date.
 
     Raises InputNotFoundError when the source does not exist.
     """
@@ -141,7 +142,7 @@ def take_inventory(
     with query_engine(query_memory_mb) as connection:
         for file in list_record_files(source):
             before = known.get(file.name, [])
-            if before and file.name not in again and _is_unchanged(file, before[0]):
+            if before and file.name not in again and _is_known(file, before[0]):
                 entries += before
             else:
                 entries += _read(connection, file, before)
@@ -166,8 +167,9 @@ def raw_digest(inventory: Inventory, day: date) -> str:
     return digest_of("raw_records", inventory.day_digest(day))
 
 
-def _is_unchanged(file: RecordFile, entry: FileDay) -> bool:
-    return (file.size, file.modified_ns) == (entry.size, entry.modified_ns)
+def _is_known(file: RecordFile, entry: FileDay) -> bool:
+    is_unchanged = (file.size, file.modified_ns) == (entry.size, entry.modified_ns)
+    return is_unchanged and not entry.error
 
 
 def _read(

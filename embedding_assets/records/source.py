@@ -43,12 +43,16 @@ _BLANK = "' \t\r\n\u00a0'"
 
 @dataclass(frozen=True, order=True)
 class RecordFile:
-    """One file of order records: its name below the source folder and what tells a change."""
+    """One file of order records: its name below the source folder and what tells a change.
+
+    changed_ns: when the system last saw its content, name or permissions change.
+    """
 
     name: str
     path: Path
     size: int
     modified_ns: int
+    changed_ns: int
 
 
 def list_record_files(source: str) -> list[RecordFile]:
@@ -161,11 +165,14 @@ class readable:
 
 
 def unreadable(path: Path, error: BaseException) -> UnreadableInputError:
-    """The error for a file that is damaged, truncated or of another format."""
+    """The error for a file that is damaged, truncated, of another format or out of reach."""
     reason = str(error).splitlines()[0].rstrip(".")
+    is_out_of_reach = isinstance(error, OSError) and error.errno is not None
     return UnreadableInputError(
         f"{path} cannot be read as Parquet: {reason}.",
-        "Write the file again; it may be truncated, damaged or of another format.",
+        "Let this process read it: check its permissions and its disk."
+        if is_out_of_reach
+        else "Write the file again; it may be truncated, damaged or of another format.",
     )
 
 
@@ -203,4 +210,5 @@ def _is_record_file(path: Path, root: Path) -> bool:
 
 def _record_file(path: Path, root: Path) -> RecordFile:
     status = path.stat()
-    return RecordFile(path.relative_to(root).as_posix(), path, status.st_size, status.st_mtime_ns)
+    name = path.relative_to(root).as_posix()
+    return RecordFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -169,8 +169,8 @@ def _require(found: Iterable[Gate], mend: str) -> None:
 
 def _write(workspace: "Workspace", seats: Seats) -> None:
     """Let others serve; who is killed right after leaves a mark that the warehouse is to follow."""
-    workspace.warehouse.mark()
-    workspace.seats_file.write(seats)
+    with workspace.warehouse.changing():
+        workspace.seats_file.write(seats)
 
 
 def _follow(champion: "Workspace", before: Seat) -> Switched:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
 from embedding_assets.search.refreshed import Refreshed
-from embedding_assets.search.similar import Neighbour, matrix_of
+from embedding_assets.search.similar import Neighbour, rows_and_matrix
 from embedding_assets.search.snapshots import Tombstones, TombstoneState
 from embedding_assets.search.vectors import Mask, VectorIndex
 from embedding_assets.storage.parquet import ParquetTable
@@ -122,16 +122,16 @@ class AccountSearch:
         while True:
             digest = self._digest()
             loaded = self._loaded(digest)
-            if self._digest() == digest:  # else the columns may be of two tables
+            if self._digest() == digest:  # else they may be of another table
                 return loaded
 
     def _loaded(self, digest: str) -> Accounts:
         table = self._find()
-        columns = table.dataset().to_table(columns=_COLUMNS)
-        with matrix_of(table, _ID) as (ids, vectors):
+        with rows_and_matrix(table, _COLUMNS) as (columns, vectors):
             # Kept after its file is removed: the map holds it.
             mean: Vectors = np.zeros(vectors.shape[1], dtype=np.float32)
             index = VectorIndex(np.asarray(vectors), mean)
+        ids = columns[_ID].combine_chunks()
         rows = {account_id: row for row, account_id in enumerate(ids.to_pylist())}
         texts, cuisines = (columns[name] for name in _COLUMNS[1:])
         return Accounts(digest, ids, rows, texts, cuisines, index)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from embedding_assets.embedding.encoder import Vectors
+from embedding_assets.errors import NotFoundError
 from embedding_assets.search.exact import Neighbours, nearest_of_each
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, digest_of
@@ -73,28 +75,51 @@ def similar_slice(table: ParquetTable, id_column: str, top: int) -> Slice:
 
 @contextmanager
 def matrix_of(table: ParquetTable, id_column: str) -> Iterator[tuple[pa.Array, Vectors]]:
-    """The ids and vectors of a table, the vectors as a memory map: ([n], float32 [n, d]).
+    """The ids and vectors of a table, as `rows_and_matrix` reads them: ([n], float32 [n, d])."""
+    with rows_and_matrix(table, [id_column]) as (rows, matrix):
+        yield rows[id_column].combine_chunks(), matrix
 
-    The vectors stand in a list column `embedding` or in `embedding_0` … `embedding_N`.
+
+@contextmanager
+def rows_and_matrix(table: ParquetTable, columns: list[str]) -> Iterator[tuple[pa.Table, Vectors]]:
+    """Some columns of a table without partitions, and its vectors as a memory map, float32 [n, d].
+
+    The vectors stand in a list column `embedding` or in `embedding_0` … `embedding_N`. All is of
+    one file, though the table may be replaced meanwhile. Raises NotFoundError when none is stored.
     """
-    dataset = table.dataset()
-    columns = [n for n in dataset.schema.names if n == "embedding" or n.startswith("embedding_")]
-    rows = dataset.count_rows()
-    kind = dataset.schema.field(columns[0]).type
-    dimension = kind.list_size if columns == ["embedding"] else len(columns)
-    if rows == 0:
-        yield pa.array([], pa.string()), np.empty((0, dimension), dtype=np.float32)
-        return
     with tempfile.TemporaryDirectory(prefix="embedding_assets-") as folder:
-        path = Path(folder) / "vectors.f32"
-        matrix = np.memmap(path, dtype=np.float32, mode="w+", shape=(rows, dimension))
-        ids: list[pa.Array] = []
-        start = 0
-        for batch in table.batches(None, _BATCH_ROWS, [id_column, *columns]):
-            matrix[start : start + len(batch)] = _vectors(batch, columns)
-            ids.append(batch[id_column])
-            start += len(batch)
-        yield pa.chunked_array(ids, pa.string()).combine_chunks(), matrix
+        with _opened(table) as file:
+            found = _read(file, columns, Path(folder) / "vectors.f32")
+        yield found
+
+
+def _opened(table: ParquetTable) -> pq.ParquetFile:
+    path = table.path()
+    try:
+        return pq.ParquetFile(path.path, filesystem=path.fs)
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"Nothing of {table.name} is stored in {table.folder}.", "Materialize it first."
+        ) from error
+
+
+def _read(file: pq.ParquetFile, columns: list[str], path: Path) -> tuple[pa.Table, Vectors]:
+    schema, rows = file.schema_arrow, file.metadata.num_rows
+    numbers = [n for n in schema.names if n == "embedding" or n.startswith("embedding_")]
+    kind = schema.field(numbers[0]).type
+    shape = (rows, kind.list_size if numbers == ["embedding"] else len(numbers))
+    matrix: Vectors = (
+        np.memmap(path, dtype=np.float32, mode="w+", shape=shape)
+        if rows
+        else np.empty(shape, dtype=np.float32)
+    )
+    kept: list[pa.RecordBatch] = []
+    start = 0
+    for batch in file.iter_batches(_BATCH_ROWS, columns=[*columns, *numbers]):
+        matrix[start : start + len(batch)] = _vectors(batch, numbers)
+        kept.append(batch.select(columns))
+        start += len(batch)
+    return pa.Table.from_batches(kept, pa.schema([schema.field(name) for name in columns])), matrix
 
 
 def _vectors(batch: pa.RecordBatch, columns: list[str]) -> Vectors:

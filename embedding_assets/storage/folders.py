@@ -31,7 +31,12 @@ def published_folder(target: Path) -> Iterator[Path]:
                 flush(path)
             if target.exists():
                 os.rename(target, replaced)
-            os.rename(staged, target)
+            try:
+                os.rename(staged, target)
+            except OSError:
+                if replaced.exists():
+                    os.rename(replaced, target)
+                raise
             flush(target.parent)
         finally:
             shutil.rmtree(staged, ignore_errors=True)

@@ -1,6 +1,8 @@
 """The one DuckDB file that shows every asset: a published copy of the tables, with views over the
 Parquet files. It is replaced by rename, so that an open reader never blocks a run."""
 
+import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +13,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import structlog
 
-from embedding_assets.errors import NotFoundError
+from embedding_assets.errors import NotFoundError, StoreLockedError
 from embedding_assets.storage.duck import connect, identifier, only, query_engine, quoted
 from embedding_assets.storage.files import published
+from embedding_assets.storage.lock import hold, holder
 from embedding_assets.storage.slices import Footer
 from embedding_assets.storage.tables import DuckTables, slice_footers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LOOKS = 5
 _log = structlog.get_logger()
 
 
@@ -47,23 +51,33 @@ class Warehouse:
     def following(self, publish: Callable[[], None] | None = None) -> Iterator["Change"]:
         """Publish at the block's end what was replaced in it, and what a run that died before it
         did so replaced; nothing when nothing was. publish: does it in place of `publish`."""
-        change = Change(not self.path.exists() or self._unpublished.exists())
-        self.mark()
-        yield change  # an error leaves the mark
-        if change.is_due:
-            (publish or self.publish)()
-        else:
-            self._unpublished.unlink(missing_ok=True)
+        change = Change(not self.path.exists() or bool(self._left_marks()))
+        with self.changing() as mark:
+            yield change  # an error leaves the mark
+            if change.is_due:
+                (publish or self.publish)()
+        mark.unlink(missing_ok=True)
 
-    def mark(self) -> None:
-        """Let the next run publish, whatever becomes of who is about to change something."""
-        self._unpublished.parent.mkdir(parents=True, exist_ok=True)
-        self._unpublished.touch()
+    @contextmanager
+    def changing(self) -> Iterator[Path]:
+        """A mark that the next run publishes by, whatever becomes of who changes something in the
+        block; who publishes during the block leaves it there."""
+        mark = self._marks / uuid.uuid4().hex
+        held = hold(mark)
+        try:
+            yield mark
+        finally:
+            os.close(held)
 
     @property
-    def _unpublished(self) -> Path:
-        """Stands while something may be stored that the file does not show."""
-        return self.path.with_name(f"{self.path.name}.unpublished")
+    def _marks(self) -> Path:
+        """Whoever changes something has a file here, locked while at work."""
+        return self.path.parent / "locks" / "unpublished"
+
+    def _left_marks(self) -> list[Path]:
+        """Of changes that have ended, and that the file may not show."""
+        marks = self._marks.iterdir() if self._marks.exists() else ()
+        return [mark for mark in marks if holder(mark) is None]
 
     def publish(self) -> None:
         """Replace the file by one that shows what is stored now.
@@ -71,6 +85,7 @@ class Warehouse:
         Raises StoreLockedError, OutputError subclasses; the old file then stays.
         """
         with self.tables.open() as source:
+            shown = self._left_marks()
             source.execute("CHECKPOINT")
             with published(self.path) as staged:
                 source.execute(f"ATTACH {quoted(staged)} AS warehouse")
@@ -86,31 +101,49 @@ class Warehouse:
                     source.execute("DETACH warehouse")
             # Left by whoever opened the old file for writing; it would make the new one unreadable.
             self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
-            self._unpublished.unlink(missing_ok=True)
+            for mark in shown:
+                mark.unlink(missing_ok=True)
 
     def read(self, name: str) -> pa.Table:
         """All rows of an asset as last published, without waiting for any writer.
 
-        Raises NotFoundError when nothing was published yet.
+        Raises NotFoundError when nothing was published yet, StoreLockedError while somebody has the
+        file open for writing.
         """
         if not self.path.exists():
             raise NotFoundError(f"{self.path} does not exist yet.", "Materialize an asset first.")
-        with connect(self.path, read_only=True) as connection:
+        with self._reader() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"FROM {identifier(name)}").to_arrow_table()
 
     def footers(self, name: str) -> list[Footer]:
         """What is known of the slices of a table as last published, without waiting for any
-        writer; nothing when nothing was published."""
+        writer; nothing when nothing was published. Raises StoreLockedError as `read` does."""
         import duckdb
 
         if not self.path.exists():
             return []
-        with connect(self.path, read_only=True) as connection:
+        with self._reader() as connection:
             try:
                 return slice_footers(connection, "stored.slices", name)
             except duckdb.CatalogException:  # published by a release that kept no slices there
                 return []
+
+    @contextmanager
+    def _reader(self) -> "Iterator[DuckDBPyConnection]":
+        import duckdb
+
+        try:
+            connection = connect(self.path, read_only=True)
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise
+            raise StoreLockedError(
+                f"{self.path} is open for writing elsewhere: {error}.",
+                "Close it there, and open it to read: `duckdb -readonly`, or read_only=True.",
+            ) from error
+        with connection:
+            yield connection
 
     def _copy_tables(self, connection: "DuckDBPyConnection") -> set[str]:
         """Copy the tables under the names by which they are asked for, and what is known of their
@@ -139,14 +172,19 @@ class Warehouse:
 def _make_view(
     connection: "DuckDBPyConnection", name: str, folder: Path, schema: pa.Schema
 ) -> None:
-    """A damaged file keeps nobody from the other assets: who asks for its own is told of it."""
+    """A damaged file keeps nobody from the other assets: who asks for its own is told of it. One
+    that is removed between the look at its folder and the look into it is looked for anew."""
     import duckdb
 
-    try:
-        connection.execute(_view(name, folder, schema))
-    except duckdb.InvalidInputException as error:
-        _log.warning("asset_not_shown", asset=name, error=str(error))
-        connection.execute(f"{_empty_view(name, schema)} OR error({quoted(str(error))})")
+    for left in reversed(range(_LOOKS)):
+        try:
+            connection.execute(_view(name, folder, schema))
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            if left and isinstance(error, duckdb.IOException):
+                continue
+            _log.warning("asset_not_shown", asset=name, error=str(error))
+            connection.execute(f"{_empty_view(name, schema)} OR error({quoted(str(error))})")
+        return
 
 
 def _view(name: str, folder: Path, schema: pa.Schema) -> str:

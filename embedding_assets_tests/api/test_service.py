@@ -1,4 +1,5 @@
 import threading
+import time
 
 from embedding_assets.api import service
 from embedding_assets.apps.service import SimilarityService
@@ -33,3 +34,20 @@ def test_the_apps_are_warm_before_the_first_question(settings_of, open_client, m
     monkeypatch.setattr(service.Upkeep, "start", lambda _: None)
     open_client(encoder=lambda: ENCODER)
     assert warmed.wait(10)
+
+
+def test_experiments_steer_once_a_database_that_was_not_there_at_the_start_is(
+    open_client, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(service, "_UPKEEP_SECONDS", 0.01)
+    folder = tmp_path / "later"
+    folder.write_text("no folder yet")
+    client = open_client(database_url=f"sqlite:///{folder / 'service.db'}")
+    served = client.app.state.service
+    served.parts._warming.join()
+    assert not served.experiments._traffic.is_open
+    folder.unlink()
+    deadline = time.monotonic() + 10
+    while not served.experiments._traffic.is_open and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert served.experiments._traffic.is_open

@@ -1,6 +1,6 @@
 import pytest
 
-from embedding_assets.api.problems import RequestError
+from embedding_assets.api.problems import OverloadedError, RequestError
 from embedding_assets.api.strangers import _MOST, Strangers
 from embedding_assets.database import DatabaseUnavailableError
 from embedding_assets_tests.api.test_callers import embed, new_key  # noqa: F401
@@ -65,10 +65,15 @@ def test_many_at_once_do_not_all_pass(strangers):
             under_way.enter_context(strangers.looking_up("192.0.2.1"))
 
 
-def test_while_the_database_is_gone_nobody_is_counted(strangers):
+@pytest.mark.parametrize(
+    "error",
+    [DatabaseUnavailableError("gone", "wait"), OverloadedError("Too many wait.")],
+    ids=["database gone", "overload"],
+)
+def test_while_keys_cannot_be_looked_up_nobody_is_counted(strangers, error):
     for _ in range(9):
-        with pytest.raises(DatabaseUnavailableError), strangers.looking_up("192.0.2.1"):
-            raise DatabaseUnavailableError("gone", "wait")
+        with pytest.raises(type(error)), strangers.looking_up("192.0.2.1"):
+            raise error
     assert send(strangers, "192.0.2.1") == 401
 
 

@@ -542,6 +542,7 @@ def test_any_bytes_give_data_or_a_named_error(content):
         (b"Inothing\n.", "a whole number is no number"),
         (b"Fnothing\n.", "could not convert"),
         (b"X\x01\x00\x00\x00\xff.", "invalid start byte"),
+        (b"cbuiltins\ncomplex\n(I1" + b"0" * 400 + b"\nI1\ntR.", "too large"),
     ],
 )
 def test_damage_is_named_with_its_place(content, reason):

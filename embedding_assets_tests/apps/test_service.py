@@ -1,8 +1,11 @@
+import errno
 import threading
 
 import numpy as np
 import pytest
 
+from embedding_assets.api.encoders import Encoders
+from embedding_assets.api.metrics import Metrics
 from embedding_assets.apps.answers import AppFilterError, AppFilters, SimilarApp, SimilarQuery
 from embedding_assets.apps.metadata import AppQuery
 from embedding_assets.apps.outcomes import AppOutcomes
@@ -166,21 +169,33 @@ def test_a_new_app_is_placed_by_its_text_where_that_was_measured_to_be_better(sn
 
 
 def test_warming_up_loads_the_text_encoder_only_where_it_is_needed(snapshots):
-    loaded = []
+    asked = []
 
-    def load(fingerprint):
-        loaded.append(ENCODER)
+    def encoder_of(fingerprint):
+        asked.append(fingerprint)
         return ENCODER
 
-    apps = SimilarityService(snapshots, load)
+    apps = SimilarityService(snapshots, encoder_of)
     apps.warm_up()
-    assert loaded == []
+    apps.find_similar(app=AppQuery(category="Games"))
+    assert asked == []
     rows, v1 = texts_decide(70)
     published(snapshots, apps=rows, v1=v1)
     apps.warm_up()
-    apps.warm_up()
-    apps.find_similar(app=AppQuery("w3 v2"))
-    assert loaded == [ENCODER]
+    assert asked == [ENCODER.fingerprint]
+
+
+def test_new_apps_are_placed_after_the_text_encoder_was_let_go_of(snapshots):
+    models = {each.fingerprint: each for each in (ENCODER, *map(HashingEncoder, (8, 16, 32)))}
+    encoders = Encoders(models.__getitem__, 0, Metrics())
+    rows, v1 = texts_decide(70)
+    published(snapshots, apps=rows, v1=v1)
+    apps = SimilarityService(snapshots, encoders.of)
+    before = apps.find_similar(app=AppQuery("w3 v2"))
+    for fingerprint in list(models)[1:]:
+        encoders.of(fingerprint)
+    assert apps.find_similar(app=AppQuery("w3 v2")) == before
+    encoders.close()
 
 
 def test_a_text_encoder_that_is_not_the_index_s_is_refused(snapshots):
@@ -257,6 +272,26 @@ def test_a_new_version_that_breaks_when_it_is_opened_leaves_the_old_one(
     monkeypatch.setattr("embedding_assets.apps.served.AppIndex.open", fail)
     assert apps.find_similar("chess") == before
     assert type(error).__name__ in apps.trouble
+
+
+def test_a_version_that_could_not_be_opened_for_a_moment_is_served_later(
+    apps, snapshots, monkeypatch
+):
+    opened = []
+
+    def fail(folder):
+        opened.append(folder)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    before = apps.find_similar("chess")
+    published(snapshots, v1=V1 | {"weather": [3.0, 0.1, 0.0]})
+    with monkeypatch.context() as patch:
+        patch.setattr("embedding_assets.apps.served.AppIndex.open", fail)
+        assert [apps.find_similar("chess") for _ in range(3)] == [before] * 3
+    assert len(opened) == 1 and "Too many open files" in apps.trouble
+    monkeypatch.setattr("embedding_assets.apps.served._AGAIN_SECONDS", 0.0)
+    assert apps.find_similar("chess").index_version == snapshots.current()
+    assert apps.trouble is None
 
 
 def test_going_back_from_a_damaged_version_ends_the_trouble(apps, snapshots):

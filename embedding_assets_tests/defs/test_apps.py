@@ -192,6 +192,10 @@ def test_the_sensor_asks_for_one_run_over_all_versions(bare, instance):
     assert backfill(instance).tags == request.tags
 
 
+def test_a_request_has_no_run_key_as_dagster_launches_one_only_once(bare, instance):
+    assert [request.run_key for request in look(instance).run_requests] == [None]
+
+
 def test_each_night_one_run_finds_everything_as_it_should_be(place, source, instance):
     assert nightly(instance).tags == {
         "dagster/asset_partition_range_start": "v1", "dagster/asset_partition_range_end": "v2",

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -77,6 +78,26 @@ def test_a_touched_file_with_the_same_rows_asks_for_no_day(inside, instance):
     write_records(file, orders(3))
     assert [request.job_name for request in settle(instance)] == ["quarantine"]
     assert settle(instance) == []
+
+
+def test_a_folder_that_comes_back_to_an_earlier_state_has_its_run_launched_again(inside, instance):
+    file = write_records(inside.source / "a.parquet", orders(3))
+    asked = settle(instance)
+    other = inside.source.parent / "a.parquet"
+    file.rename(other)
+    asked += settle(instance)
+    other.rename(file)
+    asked += settle(instance)
+    assert [days_of(request) for request in asked] == [("2026-03-03", "2026-03-03")] * 3
+    assert [request.run_key for request in asked] == [None] * 3  # Dagster launches a key once
+
+
+def test_a_change_of_permissions_is_looked_at(inside, instance):
+    file = write_records(inside.source / "a.parquet", orders(3))
+    cursor = look(instance).cursor
+    time.sleep(0.02)
+    file.chmod(0o600)
+    assert look(instance, cursor).run_requests
 
 
 def test_a_late_record_makes_just_the_later_days_of_its_account_fresh(inside, instance):

@@ -42,3 +42,14 @@ def test_experiments_that_steer_no_requests_are_left_out(running, clock):
     running.expose("apps", ["user"])
     clock.forward(days=3)
     assert list(days_of_variants(running.store.engine, clock.now, date(2026, 2, 1))) == []
+
+
+def test_clicks_that_a_slow_clock_puts_before_the_answer_are_counted(controller, clock):
+    controller.create(plan("modes", endpoint="search", variants=MODES))
+    controller.start("modes")
+    controller.expose("modes", ["user", "other"])
+    times = {"user": START - timedelta(seconds=60), "other": START - timedelta(seconds=61)}
+    controller.record("modes", [Outcome(unit, unit, "clicks", at=at) for unit, at in times.items()])
+    clock.forward(days=3)
+    found = days_of_variants(controller.store.engine, clock.now, date(2026, 2, 1))
+    assert sum(each.successes for each in found) == 1

@@ -59,9 +59,10 @@ class TestCreate:
         controller.create(plan("two"))
         assert [found.plan.id for found in controller.experiments()] == ["two", "one"]
 
-    def test_an_unknown_id_is_named(self, controller):
-        with pytest.raises(UnknownExperimentError, match="'nothing'"):
-            controller.find("nothing")
+    @pytest.mark.parametrize("id", ["nothing", "no\0thing"])
+    def test_an_unknown_id_is_named(self, controller, id):
+        with pytest.raises(UnknownExperimentError, match="No experiment is called 'no"):
+            controller.find(id)
 
 
 class TestStates:
@@ -260,14 +261,15 @@ class TestOutcomes:
 
     def test_only_the_window_counts(self, running, clock):
         running.expose("apps", UNITS)
-        early, late = START - timedelta(seconds=1), START + timedelta(hours=1)
-        last = late - timedelta(microseconds=1)
-        times = {"user-1": START, "user-2": last, "user-3": early, "user-4": late}
+        late, moment = START + timedelta(hours=1), timedelta(microseconds=1)
+        by_a_slow_clock = START - timedelta(seconds=60)
+        times = {"user-1": START, "user-2": late - moment, "user-3": by_a_slow_clock}
+        times |= {"user-4": by_a_slow_clock - moment, "user-5": late}
         clock.forward(hours=2)
         sent = [Outcome(unit, unit, "clicks", 1.0, at) for unit, at in times.items()]
-        assert running.record("apps", sent).accepted == 4
+        assert running.record("apps", sent).accepted == 5
         clicked = running.analyse("apps").judgement.comparisons[0]
-        assert total(clicked) == 2
+        assert total(clicked) == 3
 
     def test_a_rate_is_any_positive_outcome_and_a_mean_the_sum(self, running, clock):
         shown = running.expose("apps", UNITS)

@@ -1,5 +1,7 @@
+import errno
 import os
 from datetime import date
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -139,6 +141,26 @@ def test_a_restored_file_is_as_it_was(shop):
     (shop.source / "a.parquet").write_bytes(content)
     assert after(shop, torn).errors == {}
     assert after(shop, torn).changed_days(known) == set()
+
+
+def test_a_file_out_of_reach_is_tried_again_though_nothing_of_it_changed(shop, monkeypatch):
+    known = shop.inventory()
+    (shop.source / "a.parquet").write_bytes((shop.source / "a.parquet").read_bytes())
+    with monkeypatch.context() as denied:
+        refused = PermissionError(errno.EACCES, "Permission denied")
+        denied.setattr(pq, "read_schema", Mock(side_effect=refused))
+        kept = after(shop, known)
+    assert "check its permissions" in kept.errors["a.parquet"]
+    assert (after(shop, kept).errors, after(shop, kept).changed_days(known)) == ({}, set())
+
+
+def test_a_file_that_stays_torn_makes_nothing_due_by_being_tried_again(shop, read):
+    known = shop.inventory()
+    (shop.source / "a.parquet").write_bytes(b"torn")
+    torn = after(shop, known)
+    read.clear()
+    assert after(shop, torn) == torn
+    assert read == ["a.parquet"]
 
 
 def test_a_new_unreadable_file_is_listed_and_stops_no_other(shop):

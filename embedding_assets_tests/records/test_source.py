@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -190,6 +191,14 @@ def test_a_single_file_is_its_own_source(tmp_path):
     path = write(tmp_path / "a.parquet", [row()])
     [file] = list_record_files(str(path))
     assert (file.name, file.path, file.size) == ("a.parquet", path, path.stat().st_size)
+
+
+def test_a_change_of_permissions_is_seen(tmp_path):
+    path = write(tmp_path / "a.parquet", [row()])
+    before = list_record_files(str(path))
+    time.sleep(0.02)
+    path.chmod(0o600)
+    assert list_record_files(str(path)) != before
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ import pytest
 from embedding_assets.errors import NotFoundError
 from embedding_assets.records.embed import wide_schema
 from embedding_assets.search.exact import nearest
-from embedding_assets.search.similar import Neighbour, matrix_of, neighbours, similar_slice
+from embedding_assets.search.similar import (
+    Neighbour,
+    matrix_of,
+    neighbours,
+    rows_and_matrix,
+    similar_slice,
+)
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import table_slice
 
@@ -94,3 +100,17 @@ def test_neighbours_in_words_leave_the_query_out():
         Neighbour(1, "b/2", "tb", pytest.approx(0.8)), Neighbour(2, "ç", "tc", 0.0),
     ]  # fmt: skip
     assert [n.id for n in neighbours(found, ids, texts, top=9, without=-1)] == NAMES
+
+
+def test_a_table_that_is_replaced_while_it_is_read_gives_the_rows_of_one_file(make, monkeypatch):
+    table = make(NAMES, VECTORS)
+    original = np.memmap
+
+    def replacing(*args, **options):
+        make([*NAMES[::-1], "e"], np.vstack([VECTORS[::-1], VECTORS[:1]]), "d2")
+        return original(*args, **options)
+
+    monkeypatch.setattr(np, "memmap", replacing)
+    with rows_and_matrix(table, ["item"]) as (found, vectors):
+        assert found["item"].to_pylist() == NAMES
+        np.testing.assert_array_equal(vectors, VECTORS)

@@ -2,7 +2,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from embedding_assets.errors import NotFoundError, NotWritableError
+from embedding_assets.errors import NotFoundError, NotWritableError, StoreLockedError
+from embedding_assets.storage import warehouse as module
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, table_slice
 from embedding_assets.storage.tables import DuckTables
@@ -115,6 +116,9 @@ import duckdb
 connection = duckdb.connect({str(warehouse.path)!r})
 connection.execute("CREATE TABLE notes AS SELECT 1 AS n")"""
     with processes.waiting(code):
+        for read in (warehouse.read, warehouse.footers):
+            with pytest.raises(StoreLockedError, match=r"open for writing.*duckdb -readonly"):
+                read("bad")
         warehouse.publish()
         assert query(warehouse, "SELECT count(*) FROM bad") == [(0,)]
     assert query(warehouse, "SELECT count(*) FROM bad") == [(0,)]
@@ -209,6 +213,32 @@ def test_what_a_run_that_died_replaced_is_shown_by_the_next_one(warehouse):
     again = follow(warehouse, replaced=False)
     assert again != published
     assert follow(warehouse, replaced=False) == again
+
+
+def test_what_a_run_that_died_replaced_is_shown_though_others_ended_meanwhile(warehouse):
+    follow(warehouse, replaced=False)
+    with pytest.raises(ZeroDivisionError), warehouse.following():
+        follow(warehouse, replaced=False)
+        published = follow(warehouse, replaced=True)
+        raise ZeroDivisionError
+    again = follow(warehouse, replaced=False)
+    assert again != published
+    assert follow(warehouse, replaced=False) == again
+
+
+def test_a_partition_that_is_removed_meanwhile_is_looked_for_anew(warehouse, monkeypatch):
+    numbers(warehouse, 1)
+    view, looks = module._view, iter(range(99))
+
+    def removed(name, folder, schema):
+        gone = name == "orders" and next(looks) < 2
+        return (
+            "CREATE VIEW warehouse.v AS FROM 'gone.parquet'" if gone else view(name, folder, schema)
+        )
+
+    monkeypatch.setattr(module, "_view", removed)
+    warehouse.publish()
+    assert query(warehouse, "FROM orders") == [(1,)] and next(looks) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"PAR1" + b"x" * 100 + b"PAR1"])

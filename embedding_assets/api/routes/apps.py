@@ -22,7 +22,7 @@ from embedding_assets.apps.answers import (
 )
 from embedding_assets.apps.metadata import AppQuery
 from embedding_assets.apps.performance import Prediction
-from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
+from embedding_assets.errors import EmbeddingAssetsError, InputError, NotFoundError
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Labels = Annotated[list[Label], Field(max_length=100)]
@@ -117,7 +117,7 @@ async def find_similar(request: Request, wanted: SimilarRequest) -> SimilarAnswe
     with steered(service, "find-similar", unit) as steering:
         query = _query(service, wanted, steering.setting)
         [found] = await service.run(service.apps().find_similar_many, [query])
-        if isinstance(found, NotFoundError) and steering.routed:
+        if isinstance(found, NotFoundError | InputError) and steering.routed:
             # The variant has no answer: who asks gets the usual one, and the variant is charged.
             usual = _query(service, wanted, None)
             [found] = await service.run(service.apps().find_similar_many, [usual])

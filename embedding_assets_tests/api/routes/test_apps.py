@@ -5,7 +5,7 @@ from embedding_assets.apps.outcomes import AppOutcomes
 from embedding_assets.apps.performance import PerformanceModel
 from embedding_assets.embedding.encoder import HashingEncoder
 from embedding_assets_tests.api.routes.experiment_plans import PLAN, running
-from embedding_assets_tests.apps.shelf import ENCODER, V1, published, vectors
+from embedding_assets_tests.apps.shelf import ENCODER, V1, V2, published, vectors
 
 NEW = {"name": "Chess Puzzle", "category": "Games", "platform": "ios"}
 
@@ -126,7 +126,17 @@ def test_who_names_no_unit_or_a_version_takes_no_part(client):
         assert (answer["version"], answer["experiment"]) == ("v1", None)
 
 
-def test_a_variant_without_an_answer_is_charged_and_the_user_gets_the_usual_one(client):
+@pytest.mark.parametrize(
+    ("wanted", "versions"),
+    [
+        ({"app_id": "chess"}, {"v1": vectors(V1)}),
+        ({"app": {"platform": "android"}}, {"v1": vectors(V1), "v2": vectors(V2)}),
+    ],
+    ids=["no version", "no app of the version shares anything"],
+)
+def test_a_variant_without_an_answer_is_charged_and_the_user_gets_the_usual_one(
+    client, wanted, versions
+):
     plan = {**PLAN, "endpoint": "find-similar"}
     plan["variants"] = [
         {"name": "a", "weight": 1, "setting": "v1"}, {"name": "b", "weight": 1, "setting": "v2"}
@@ -134,11 +144,11 @@ def test_a_variant_without_an_answer_is_charged_and_the_user_gets_the_usual_one(
     guard = {"name": "errors", "kind": "rate", "direction": "down", "guard": True}
     running(client, {**plan, "metrics": [*plan["metrics"], guard]})
     service = client.app.state.service
-    published(service.apps()._served._find(), versions={"v1": vectors(V1)})
+    published(service.apps()._served._find(), versions=versions)
     for number in range(20):
-        wanted = {"app_id": "chess", "unit": f"user-{number}"}
-        answer = client.post("/find-similar", json=wanted)
+        answer = client.post("/find-similar", json={**wanted, "unit": f"user-{number}"})
         assert (answer.status_code, answer.json()["version"]) == (200, "v1")
+    assert client.post("/find-similar", json={"app_id": "?", "unit": "user-20"}).status_code == 404
     service.experiments.flush()
     compared = client.get(f"/experiments/{plan['id']}").json()["judgement"]["comparisons"]
     [errors] = [each for each in compared if each["metric"] == "errors"]
