@@ -15,7 +15,7 @@ import structlog
 
 from embedding_assets.errors import NotFoundError, StoreLockedError
 from embedding_assets.storage.duck import connect, identifier, only, query_engine, quoted
-from embedding_assets.storage.files import published
+from embedding_assets.storage.files import named_errors, published
 from embedding_assets.storage.lock import hold, holder
 from embedding_assets.storage.slices import Footer
 from embedding_assets.storage.tables import DuckTables, slice_footers
@@ -61,9 +61,10 @@ class Warehouse:
     @contextmanager
     def changing(self) -> Iterator[Path]:
         """A mark that the next run publishes by, whatever becomes of who changes something in the
-        block; who publishes during the block leaves it there."""
+        block; who publishes during the block leaves it there. Raises OutputError subclasses."""
         mark = self._marks / uuid.uuid4().hex
-        held = hold(mark)
+        with named_errors(mark):
+            held = hold(mark)
         try:
             yield mark
         finally:

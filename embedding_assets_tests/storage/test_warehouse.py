@@ -1,8 +1,11 @@
+import errno
+import os
+
 import duckdb
 import pyarrow as pa
 import pytest
 
-from embedding_assets.errors import NotFoundError, NotWritableError, StoreLockedError
+from embedding_assets.errors import DiskFullError, NotFoundError, NotWritableError, StoreLockedError
 from embedding_assets.storage import warehouse as module
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Footer, table_slice
@@ -224,6 +227,15 @@ def test_what_a_run_that_died_replaced_is_shown_though_others_ended_meanwhile(wa
     again = follow(warehouse, replaced=False)
     assert again != published
     assert follow(warehouse, replaced=False) == again
+
+
+def test_a_disk_too_full_for_a_mark_is_named(warehouse, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(DiskFullError), warehouse.following():
+        pass
 
 
 def test_a_partition_that_is_removed_meanwhile_is_looked_for_anew(warehouse, monkeypatch):
