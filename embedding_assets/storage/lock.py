@@ -62,9 +62,10 @@ def signer(path: Path) -> int | None:
 
 def holder(path: Path) -> str | None:
     """Who holds the lock on `path` now, in words; None when it is free."""
-    if not path.exists():
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:  # others remove locks meanwhile
         return None
-    descriptor = os.open(path, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -112,5 +113,5 @@ def _read_holder(path: Path) -> str:
         return (
             f"process {entry['pid']} on {entry['host']} ({entry['command']}) since {entry['since']}"
         )
-    except (ValueError, KeyError):
-        return "a process that is just starting"
+    except (FileNotFoundError, ValueError, KeyError):
+        return "a process that is just starting or ending"

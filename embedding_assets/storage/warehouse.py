@@ -103,7 +103,8 @@ class Warehouse:
             # Left by whoever opened the old file for writing; it would make the new one unreadable.
             self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
             for mark in shown:
-                mark.unlink(missing_ok=True)
+                if holder(mark) is None:  # else it was just being made
+                    mark.unlink(missing_ok=True)
 
     def read(self, name: str) -> pa.Table:
         """All rows of an asset as last published, without waiting for any writer.

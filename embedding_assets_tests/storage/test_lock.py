@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from embedding_assets.errors import StoreLockedError
-from embedding_assets.storage.lock import holder, locked
+from embedding_assets.storage.lock import _read_holder, holder, locked
 from embedding_assets_tests.storage import processes
 
 HOLD = """
@@ -83,7 +83,7 @@ def test_a_lock_without_a_signature_has_a_holder_all_the_same(tmp_path):
     path = tmp_path / "a.lock"
     with locked(path, 0):
         os.truncate(path, 0)
-        assert holder(path) == "a process that is just starting"
+        assert holder(path) == "a process that is just starting or ending"
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,12 @@ def test_the_holder_is_named_without_its_options(tmp_path, monkeypatch, words, n
     monkeypatch.setattr("sys.argv", words)
     with locked(tmp_path / "a.lock", 0):
         assert f"({named}) since" in holder(tmp_path / "a.lock")
+
+
+def test_a_lock_that_is_removed_while_it_is_asked_for_is_no_error(tmp_path):
+    path = tmp_path / "a.lock"
+    assert holder(path) is None
+    with locked(path, 1):
+        path.unlink()
+        assert holder(path) is None
+        assert "ending" in _read_holder(path)

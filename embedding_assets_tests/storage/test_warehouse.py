@@ -229,6 +229,15 @@ def test_what_a_run_that_died_replaced_is_shown_though_others_ended_meanwhile(wa
     assert follow(warehouse, replaced=False) == again
 
 
+def test_a_mark_that_was_just_being_made_when_it_was_seen_stays(warehouse, monkeypatch):
+    with warehouse.changing() as mark:
+        with monkeypatch.context() as patch:
+            patch.setattr(Warehouse, "_left_marks", lambda _: [mark])
+            warehouse.publish()
+        assert mark.exists()
+    assert warehouse._left_marks() == [mark]
+
+
 def test_a_disk_too_full_for_a_mark_is_named(warehouse, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
