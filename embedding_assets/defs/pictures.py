@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from embedding_assets.errors import NotFoundError
 from embedding_assets.quality.layout import neighbourhood_plane
-from embedding_assets.search.similar import matrix_of
+from embedding_assets.search.similar import rows_and_matrix
 from embedding_assets.storage.parquet import ParquetTable
 
 if TYPE_CHECKING:
@@ -50,27 +50,21 @@ def length_histogram(
     return _markdown(figure, "Text lengths")
 
 
-def cuisine_map(table: ParquetTable, id_column: str) -> dg.MarkdownMetadataValue:
+def cuisine_map(table: ParquetTable) -> dg.MarkdownMetadataValue:
     """The vectors in two dimensions (t-SNE; van der Maaten and Hinton 2008), coloured by cuisine;
     a fixed sample when there are many."""
-    with matrix_of(table, id_column) as (ids, vectors):
-        if len(ids) < 5:
+    with rows_and_matrix(table, ["main_cuisine"]) as (stored, vectors):
+        if stored.num_rows < 5:
             return dg.MetadataValue.md("Too few embeddings for a map.")
-        rows = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_POINTS])
+        rows = np.sort(np.random.default_rng(0).permutation(stored.num_rows)[:_MOST_POINTS])
         points = neighbourhood_plane(np.asarray(vectors[rows]))
-    cuisines = np.array(
-        [
-            each or "none"
-            for each in table.dataset()
-            .to_table(columns=["main_cuisine"])["main_cuisine"]
-            .to_pylist()
-        ]
-    )[rows]
+    shown = stored["main_cuisine"].take(pa.array(rows)).to_pylist()
+    cuisines = np.array([each or "none" for each in shown])
     figure = _figure(7.6, 5.2)
     axes = figure.subplots()
     _scatter(axes, points, cuisines)
     axes.set_title(
-        f"{len(rows):,} of {len(ids):,} accounts by their latest embedding",
+        f"{len(rows):,} of {stored.num_rows:,} accounts by their latest embedding",
         fontsize=10,
         color=_INK,
         loc="left",

@@ -182,7 +182,7 @@ def _mapped(
     """The slices, logged; afterwards the materialization shows a map of what is stored."""
     yield from logged_vectors(context, workspace, slices)
     table = workspace.table("latest_account_embeddings")
-    context.add_asset_metadata({"map": cuisine_map(table, "account_id")})
+    context.add_asset_metadata({"map": cuisine_map(table)})
 
 
 def _until_settled(now: Callable[[], Slice]) -> Iterator[Slice]:

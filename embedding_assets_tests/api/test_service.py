@@ -47,7 +47,7 @@ def test_experiments_steer_once_a_database_that_was_not_there_at_the_start_is(
     served.parts._warming.join()
     assert not served.experiments._traffic.is_open
     folder.unlink()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not served.experiments._traffic.is_open and time.monotonic() < deadline:
         time.sleep(0.01)
     assert served.experiments._traffic.is_open

@@ -73,7 +73,7 @@ def test_without_texts_there_is_no_picture(table):
 
 def test_a_map_has_one_point_per_account_coloured_by_cuisine(table, drawn):
     embedded(table, ["Thai"] * 5 + ["Italian"] * 3 + [None])
-    assert png_of(cuisine_map(table, "account_id")).startswith(PNG)
+    assert png_of(cuisine_map(table)).startswith(PNG)
     [axes] = drawn[0].axes
     assert axes.get_title(loc="left") == "9 of 9 accounts by their latest embedding"
     found = shown(axes)
@@ -86,7 +86,7 @@ def test_a_map_has_one_point_per_account_coloured_by_cuisine(table, drawn):
 def test_cuisines_beyond_the_named_ones_are_the_others(table, drawn):
     embedded(table, [f"Cuisine {n}" for n in range(pictures._NAMED_CUISINES) for _ in (0, 1)]
              + ["Rare", "Rarer"])  # fmt: skip
-    cuisine_map(table, "account_id")
+    cuisine_map(table)
     found = shown(drawn[0].axes[0])
     assert found.pop("others") == 2
     assert found == {f"Cuisine {n}": 2 for n in range(pictures._NAMED_CUISINES)}
@@ -95,7 +95,7 @@ def test_cuisines_beyond_the_named_ones_are_the_others(table, drawn):
 def test_a_map_of_many_accounts_shows_a_fixed_sample(table, drawn, monkeypatch):
     monkeypatch.setattr(pictures, "_MOST_POINTS", 6)
     embedded(table, [f"C{n}" for n in range(9)])
-    maps = [cuisine_map(table, "account_id").md_str for _ in (0, 1)]
+    maps = [cuisine_map(table).md_str for _ in (0, 1)]
     assert maps[0] == maps[1]
     assert drawn[0].axes[0].get_title(loc="left").startswith("6 of 9 accounts")
     assert sum(shown(drawn[0].axes[0]).values()) == 6
@@ -104,4 +104,4 @@ def test_a_map_of_many_accounts_shows_a_fixed_sample(table, drawn, monkeypatch):
 @pytest.mark.parametrize("accounts", [0, 4])
 def test_too_few_accounts_make_no_map(table, accounts):
     embedded(table, ["Thai"] * accounts)
-    assert cuisine_map(table, "account_id").md_str == "Too few embeddings for a map."
+    assert cuisine_map(table).md_str == "Too few embeddings for a map."
