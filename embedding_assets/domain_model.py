@@ -1,6 +1,7 @@
 """The model that is made of the texts stored in a workspace, and what it is made of."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,13 +76,19 @@ class Trainer:
         """
         order, texts = self.order, self.texts()
         place = self.folder / order.digest(texts)
-        with locked(self._workspace.data_dir / "locks" / "training.lock", _LONGEST_SECONDS):
+        with self.working():
             is_made = (place / RECORD).exists()
             if not is_made:
                 threads = self._workspace.settings.model.threads or usable_cores()
                 aside(make, order, texts, place, threads)
         made = Made.load(place / RECORD)
         return DomainModel((place / made.name).resolve(), made, not is_made)
+
+    @contextmanager
+    def working(self, timeout_seconds: float = _LONGEST_SECONDS) -> Iterator[None]:
+        """Hold the folder against others who make a model. Raises StoreLockedError."""
+        with locked(self._workspace.data_dir / "locks" / "training.lock", timeout_seconds):
+            yield
 
     def latest(self) -> DomainModel:
         """The model that was made last. Raises NotFoundError before the first."""

@@ -232,7 +232,10 @@ class ReleaseSettings(Group):
         72.0, gt=0, description="Hours after which the gates' results are stale."
     )
     keep_days: float = Field(
-        14.0, ge=0, description="Days in which a model that left can be gone back to."
+        14.0,
+        ge=0,
+        description="Days in which a model that left can be gone back to, and that one which was "
+        "made or fetched is kept unused.",
     )
 
 

@@ -1,13 +1,19 @@
-"""What a model that left has stored is removed."""
+"""What a model that left has stored is removed, and models that nothing uses are."""
 
 import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedding_assets.asset_tables import DUCKDB_ASSETS, MODEL_ASSETS
 from embedding_assets.catalogue import app_index_folder
+from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreLockedError
 from embedding_assets.library import index_folder, tombstones_file
+from embedding_assets.release.stage import FETCHED
 from embedding_assets.storage.files import named_errors
+from embedding_assets.storage.folders import remove_folder
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
@@ -35,6 +41,53 @@ def remove_seat(workspace: "Workspace") -> None:
         _remove(workspace.models_dir / "live.json")
     if workspace.seat.fingerprint:
         _remove(workspace.data_dir / "vectors" / workspace.seat.fingerprint)
+
+
+def remove_unused_models(workspace: "Workspace") -> tuple[str, ...]:
+    """Remove models that were made here or fetched from the registry more than `release.keep_days`
+    ago, and that neither a seat nor a setting names; their folders, below `models`. The one that
+    was made last stays, and what the registry has of them. While one is made, staged, judged or
+    promoted, all stay.
+
+    Raises OutputError subclasses.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(workspace.seats_file.working())
+            held.enter_context(workspace.trainer.working(0))
+        except StoreLockedError:
+            return ()
+        used = list(_used(workspace))
+        since = time.time() - workspace.settings.release.keep_days * 86_400
+        folders = [
+            folder
+            for kind in (workspace.trainer.folder, workspace.models_dir / FETCHED)
+            for folder in sorted(kind.glob("[!.]*"))
+            if folder.is_dir() and _changed(folder) < since
+        ]
+        gone = [each for each in folders if not _is_used(each, used)]
+        for folder in gone:
+            remove_folder(folder)
+    return tuple(folder.relative_to(workspace.models_dir).as_posix() for folder in gone)
+
+
+def _used(workspace: "Workspace") -> Iterator[Path]:
+    settings = workspace.settings
+    names = [settings.model.name, settings.training.base, settings.entities.encoder]
+    yield from (Path(name).resolve() for name in names)
+    yield from (Path(seat.model).resolve() for seat in workspace.seats.all)
+    try:
+        yield workspace.trainer.latest().folder
+    except (NotFoundError, StoreDamagedError):
+        return
+
+
+def _is_used(folder: Path, used: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder.resolve()) for path in used)
+
+
+def _changed(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
 
 
 def _remove(path: Path) -> None:

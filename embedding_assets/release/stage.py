@@ -18,6 +18,8 @@ from embedding_assets.release.work import Done, Price, make, prices
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
+FETCHED = "registry"
+"""Below `models`: where versions of the registry are fetched to."""
 _REGISTERED = "models:/"
 
 
@@ -239,4 +241,4 @@ def _local(workspace: "Workspace", model: str) -> str:
                 return place
         except ModelLoadError:
             pass  # made on another machine
-    return str(registry.fetch(name, number, workspace.models_dir / "registry" / f"{name}-{number}"))
+    return str(registry.fetch(name, number, workspace.models_dir / FETCHED / f"{name}-{number}"))

@@ -22,7 +22,7 @@ def published_folder(target: Path) -> Iterator[Path]:
     with named_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         sweep_folders(target.parent)
-        staged = target.parent / f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex}"
+        staged = _staged(target)
         replaced = staged.with_name(f"{staged.name}-replaced")
         staged.mkdir()
         try:
@@ -43,8 +43,25 @@ def published_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(replaced, ignore_errors=True)
 
 
+def remove_folder(target: Path) -> None:
+    """Remove a folder; at no time a part of it stands there.
+
+    Raises NotWritableError.
+    """
+    with named_errors(target):
+        sweep_folders(target.parent)
+        going = _staged(target)
+        os.rename(target, going)
+        flush(target.parent)
+        shutil.rmtree(going)
+
+
+def _staged(target: Path) -> Path:
+    return target.parent / f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex}"
+
+
 def sweep_folders(parent: Path) -> None:
-    """Remove folders that a dead process of this machine was filling."""
+    """Remove folders that a dead process of this machine was filling or removing."""
     for path in parent.glob(f"{_STAGED}*"):
         writer = path.name.removeprefix(_STAGED).partition("-")[0]
         if writer.isdigit() and not is_alive(int(writer)):
