@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from embedding_assets.errors import EmbeddingAssetsError, NotEnoughMemoryError
+from embedding_assets.parent import end_with
 
 _HEAVY = "sentence_transformers"
 _TAIL = 2_000
@@ -22,7 +23,8 @@ class AsideError(EmbeddingAssetsError):
 
 def aside(work: Callable[..., Result], *arguments: Any) -> Result:
     """What `work(*arguments)` returns, computed in a fresh Python process; in this one when
-    Sentence Transformers is loaded here already, so that nothing would be saved.
+    Sentence Transformers is loaded here already, so that nothing would be saved. That process ends
+    with this one.
 
     work: a function at the top of a module; it, the arguments and the result can be pickled.
     Raises the named errors that `work` raises, NotEnoughMemoryError when the system ended the
@@ -34,12 +36,13 @@ def aside(work: Callable[..., Result], *arguments: Any) -> Result:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryFile() as words:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-P", "-m", __name__, str(os.getpid())],
             input=pickle.dumps((work, arguments)),
             stdout=subprocess.PIPE,
             stderr=words,
             check=False,
             env=environment,
+            process_group=0,
         )
         words.seek(0)
         said = words.read().decode("utf-8", "replace")
@@ -61,7 +64,8 @@ def aside(work: Callable[..., Result], *arguments: Any) -> Result:
 
 def _serve() -> None:
     """Read the work from standard input, and write its result or named error to standard output;
-    what libraries print goes to standard error."""
+    what libraries print goes to standard error. The parent's id is the only argument."""
+    end_with(int(sys.argv[1]))
     answers, sys.stdout = sys.stdout, sys.stderr
     work, arguments = pickle.load(sys.stdin.buffer)
     try:

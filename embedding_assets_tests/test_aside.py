@@ -2,11 +2,13 @@ import os
 import pickle
 import signal
 import sys
+import time
 
 import pytest
 
 from embedding_assets.aside import AsideError, aside
 from embedding_assets.errors import InputNotFoundError, ModelPrecisionError, NotEnoughMemoryError
+from embedding_assets_tests.storage import processes
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,12 @@ def die(number):
     os.kill(os.getpid(), number)
 
 
+def outlive(pipe):
+    with open(pipe, "wb", buffering=0) as told:
+        time.sleep(60)
+        told.write(b"still at work")
+
+
 def test_work_is_done_in_another_process():
     assert aside(pid) != os.getpid()
 
@@ -53,6 +61,20 @@ def test_any_other_error_is_told_with_its_last_words():
 def test_a_process_ended_by_the_system_wanted_memory():
     with pytest.raises(NotEnoughMemoryError):
         aside(die, signal.SIGKILL)
+
+
+def test_work_ends_with_a_caller_that_is_killed(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    caller = processes.start(
+        "from embedding_assets.aside import aside\n"
+        "from embedding_assets_tests.test_aside import outlive\n"
+        f"aside(outlive, {str(pipe)!r})"
+    )
+    with pipe.open("rb") as told:
+        caller.kill()
+        caller.communicate()
+        assert told.read() == b""
 
 
 def test_files_in_the_current_folder_are_not_taken_for_libraries(tmp_path, monkeypatch):

@@ -4,21 +4,20 @@ import copyreg
 import os
 import pickle
 import resource
-import signal
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from embedding_assets.documents.document import Document, Kind
 from embedding_assets.documents.failure import Failure, FailureKind, failure_of, too_large
 from embedding_assets.documents.limits import Limits, data_bytes, limited
 from embedding_assets.documents.reader import MEGABYTE, Options, read_document
+from embedding_assets.parent import end_with
 
 if TYPE_CHECKING:
     from embedding_assets.documents.draw import PageOrder
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 HEADER = struct.Struct("<Q?")
 """Of each message, in both directions: the length of what follows, in bytes; and whether the
 worker holds so much more than at its start that it should be replaced."""
-_PARENT_CHECK_SECONDS = 1.0
 
 for _enumeration in (Kind, FailureKind):
     # Python before 3.11.4 pickles members as attributes, which who takes an answer refuses.
@@ -59,7 +57,7 @@ def serve() -> None:
     orders, answers = _own_channels()
     messages = _messages(orders)
     order: Order = pickle.loads(next(messages))
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with(os.getppid())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # Linux: when the machine runs out of memory, a worker is to go
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -88,17 +86,6 @@ def _own_channels() -> tuple[IO[bytes], IO[bytes]]:
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
     return orders, answers
-
-
-def _end_with(parent: int) -> NoReturn:
-    """End the process group, programs that a parser started included, once the parent is gone.
-
-    Not PR_SET_PDEATHSIG: that signal comes when the *thread* that started the process ends.
-    """
-    while os.getppid() == parent:
-        time.sleep(_PARENT_CHECK_SECONDS)
-    os.killpg(0, signal.SIGKILL)
-    os._exit(1)
 
 
 def _messages(orders: IO[bytes]) -> Iterator[bytes]:

@@ -16,11 +16,13 @@ from embedding_assets.documents.entities.score import Report, judge
 from embedding_assets.documents.entities.training import TRAIN_CODE, Recipe, finish, train
 from embedding_assets.embedding.model import resolve_model
 from embedding_assets.errors import ModelDamagedError
+from embedding_assets.storage.lock import locked
 from embedding_assets.storage.slices import digest_of
 
 HELD_OUT = 0.15
 """Of the labelled sentences: they are not trained on, the model is judged by them."""
 _FIT_CODE = "2"
+_LONGEST_SECONDS = 24 * 3_600.0
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,16 @@ def fit(fitting: Fitting, target: Path) -> dict[str, Any]:
     """Train a model and publish it at `target`, unless a whole one stands there; what is told of
     it.
 
-    A training that was ended goes on where it was.
-    Raises InputError and ModelError subclasses, OutputError subclasses.
+    A training that was ended goes on where it was; one at a time has the folder for checkpoints.
+    Raises InputError and ModelError subclasses, OutputError subclasses, StoreLockedError.
     """
-    with suppress(ModelDamagedError):
-        return read_about(target)
+    with locked(fitting.work / "training.lock", _LONGEST_SECONDS):
+        with suppress(ModelDamagedError):
+            return read_about(target)
+        return _fit(fitting, target)
+
+
+def _fit(fitting: Fitting, target: Path) -> dict[str, Any]:
     # Before torch is loaded: threads that spin while they wait for one another take many times as
     # long when the cores are busy.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
