@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from embedding_assets.apps.sightings import sighted
 from embedding_assets.quality.drift import Drift, Sample
+from embedding_assets.quality.drift_blocks import Blocks, common_limit
 from embedding_assets.quality.drift_scores import ScoreDrift, Scores, measure_score_drift
 from embedding_assets.quality.drift_sources import (
     NOTHING,
@@ -82,7 +84,8 @@ class Watch:
             return [_nothing("accounts")]
         table = self._workspace.table("account_embeddings")
         compared = compare_accounts(table, fingerprint, self.span, self._settings.most_units)
-        days = f"{self.span.reference_start}...{self.span.window_end}"
+        first = max(self.span.reference_start, self._workspace.settings.records.start_date)
+        days = f"{first}...{self.span.window_end}"
         again = _materialize("account_embeddings", f"--partition-range {days} ")
         proposals = Proposals(_NEW_MODEL, again)
         return [self._vectors("accounts", compared, fingerprint, proposals)]
@@ -119,9 +122,8 @@ class Watch:
             scores = (_scores(each, *columns) for each in rows)
             return measure_score_drift(*scores, permutations=permutations)
 
-        again = _materialize("document_classifier,doc_categories")
         digest = digest_of("doc_categories", [*map(_digests, sides)])
-        return [Look("documents", "category probability", digest, take, None, Proposals(again))]
+        return [Look("documents", "category probability", digest, take, None, Proposals(_LABELS))]
 
     def _queries(self) -> list[Look]:
         table, fingerprint = self._workspace.table(QUERIES), self._workspace.known_fingerprint
@@ -151,28 +153,66 @@ class Watch:
 
     def _asked(self, digest: str, fingerprint: str) -> Compared:
         """Each distinct query is a unit, on however many days it was asked."""
-        samples, foreign = [], []
-        columns, where = ("key", "text", "vector"), {"fingerprint": fingerprint}
-        table, most = self._workspace.table(QUERIES), self._settings.most_units
-        for side in self.span.sides:
-            own = read_queries(table, *side, most, columns=columns, where=where, with_vector=True)
+        table = self._workspace.table(QUERIES)
+        blocks = self._blocks(fingerprint)
+        where = {"fingerprint": fingerprint}
+        samples = []
+        for own in self._queries_of(blocks, ("text", "vector"), where, with_vector=True):
             _, vectors = vectors_in(own)
             texts = [text or "" for text in own["text"].to_pylist()]
             samples.append(Sample([*map(unit_of, own["key"].to_pylist())], vectors, texts))
-            counts = search_counts(table, *side)
-            others = (c for c in counts if c.fingerprint != fingerprint and c.mode != "keyword")
-            foreign.append(sum(each.searches for each in others))
-        return Compared(digest, lambda: (samples[0], samples[1]), (foreign[0], foreign[1]))
+        before, now = (
+            sum(
+                each.searches
+                for each in search_counts(table, *side)
+                if each.fingerprint != fingerprint and each.mode != "keyword"
+            )
+            for side in self.span.sides
+        )
+        sides = samples[0], samples[1]
+        return Compared(digest, lambda: sides, (before, now), too_short=blocks[0].reason)
 
     def _top_scores(self, fingerprint: str, mode: str, permutations: int) -> ScoreDrift:
-        table, most = self._workspace.table(QUERIES), self._settings.most_units
+        blocks = self._blocks(fingerprint, mode)
         where = {"mode": mode, "fingerprint": fingerprint}
-        columns = ("key", "top_score")
+        found = self._queries_of(blocks, ("top_score",), where)
+        scores = (_scores(rows, "key", "top_score") for rows in found)
+        drift = measure_score_drift(*scores, permutations=permutations)
+        return replace(drift, reason=blocks[0].reason or drift.reason)
+
+    def _blocks(self, fingerprint: str, mode: str | None = None) -> tuple[Blocks, Blocks]:
+        """The days on which a model was searched, before the window and within it."""
+        table = self._workspace.table(QUERIES)
+        before, now = (
+            {
+                each.day
+                for each in search_counts(table, *side)
+                if each.fingerprint == fingerprint
+                and (each.mode == mode if mode else each.mode != "keyword")
+            }
+            for side in self.span.sides
+        )
+        return Blocks.before(before, now), Blocks.window(now)
+
+    def _queries_of(
+        self,
+        blocks: tuple[Blocks, Blocks],
+        columns: tuple[str, ...],
+        where: Mapping[str, str],
+        *,
+        with_vector: bool = False,
+    ) -> list[pa.Table]:
+        """The queries of both sides, with their keys: of the same part of all queries."""
+        table, most = self._workspace.table(QUERIES), self._settings.most_units
         found = [
-            read_queries(table, *s, most, columns=columns, where=where) for s in self.span.sides
-        ]
-        scores = (_scores(rows, *columns) for rows in found)
-        return measure_score_drift(*scores, permutations=permutations)
+            read_queries(
+                table, each.days, most,
+                columns=columns, where=where, with_vector=with_vector, counts=each.seen,
+            )
+            for each in blocks
+        ]  # fmt: skip
+        limit = pa.scalar(common_limit(most, *(rows["key"].to_numpy() for rows in found)))
+        return [rows.filter(pc.less_equal(rows["key"], limit)) for rows in found]
 
     def _apps(self) -> list[Look]:
         catalogue = self._workspace.catalogue
@@ -253,6 +293,7 @@ def _materialize(selection: str, options: str = "") -> str:
     )
 
 
+_LABELS = "embedding-assets documents sync  # after labelling some of the new ones"
 _NEW_MODEL = f"{_materialize('domain_model')} && embedding-assets model stage domain_model"
 _PLAN = {
     "id": "search-after-drift",

@@ -53,10 +53,10 @@ def fixed(found):
     return pa.FixedSizeListArray.from_arrays(flat, found.shape[1])
 
 
-def store_accounts(workspace, day, found, prefix="account", fingerprint="one", cuisine="thai"):
+def store_accounts(workspace, day, found, ids=None, fingerprint="one", cuisine="thai"):
     count = len(found)
     columns = {
-        "account_id": [f"{prefix} {n}" for n in range(count)],
+        "account_id": ids or [f"account {n}" for n in range(count)],
         "text_for_embedding": ["a secret"] * count,
         "embedding": fixed(found),
         "day": [day] * count,
@@ -113,8 +113,59 @@ def test_accounts_that_order_otherwise_have_drifted_and_go_unnamed(workspace):
 def test_the_newest_vector_of_an_account_before_the_window_counts(workspace):
     for day in (EARLY, date(2026, 3, 10)):
         store_accounts(workspace, day, vectors(60, 0 if day == EARLY else 1))
-    store_accounts(workspace, LATE, vectors(60, 1, seed=1))
+    for day in (LATE, LAST):
+        store_accounts(workspace, day, vectors(60, 1, seed=1))
     assert row(workspace, "accounts")["verdict"] == "stable"
+
+
+LIKED = np.concatenate([vectors(140, 0), vectors(900, 1)])
+
+
+def of_a_day(number):
+    """140 come every second week, 900 who like something else every eighteenth: who is new in a
+    week is one of these, who was there in the nine before and stays away may be any."""
+    return [*range(number % 14, 140, 14), *range(140 + number % 126, 1_040, 126)]
+
+
+def test_accounts_that_are_seldom_active_are_no_drift(workspace):
+    for number in range(63):
+        some = of_a_day(number)
+        day = LAST - timedelta(days=number)
+        store_accounts(workspace, day, LIKED[some], [f"account {n}" for n in some])
+    found = row(workspace, "accounts")
+    assert (found["verdict"], found["window"]) == ("stable", 126)
+    assert 90 < found["reference"] < 160
+
+
+def test_accounts_beyond_the_limit_of_one_side_are_compared_on_neither(workspace):
+    """Of 300 before and 60 of these now 50 are taken: others of each side, if each by itself."""
+    drift = workspace.settings.drift.model_copy(update={"most_units": 50})
+    workspace.settings = workspace.settings.model_copy(update={"drift": drift})
+    liked = np.concatenate([vectors(60, 0), vectors(240, 1)])
+    store_accounts(workspace, EARLY, liked)
+    store_accounts(workspace, LATE, liked[:60])
+    store_accounts(workspace, EARLY, liked)
+    found = row(workspace, "accounts")
+    assert found["reference"] == 50
+    assert found["window"] < 30
+    assert found["p_value"] in (None, 1.0)
+
+
+def test_where_less_was_stored_before_than_in_the_window_nothing_is_judged(workspace):
+    for number in range(4):
+        store_accounts(workspace, LATE - timedelta(days=number), vectors(60, 0))
+    store_accounts(workspace, EARLY, vectors(60, 1))
+    found = row(workspace, "accounts")
+    assert (found["verdict"], found["proposal"]) == ("not judged", None)
+    assert found["reason"] == "too few days to judge: 1 before the window have data, 4 in it"
+
+
+def test_no_backfill_is_proposed_of_days_that_have_no_partition(workspace):
+    store_accounts(workspace, EARLY, vectors(60, 0))
+    store_accounts(workspace, LATE, np.ones((60, 8), np.float32), fingerprint="other")
+    first = workspace.settings.records.start_date
+    assert first > LAST - timedelta(days=97)
+    assert f"--partition-range {first}...{LAST} " in row(workspace, "accounts")["proposal"]
 
 
 def test_vectors_of_two_models_are_never_compared(workspace):
@@ -158,8 +209,9 @@ def test_one_document_is_too_few_to_judge(workspace):
 def ask(workspace, day, found, fingerprint="one", score=0.8):
     at = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     log = QueryLog(workspace.table(QUERIES), clock=lambda: at)
-    for n, vector in enumerate(found):
-        log.note(Asked("hybrid", 3, score - n / 1000, "m v1", fingerprint, "i", vector))
+    scores = np.broadcast_to(score, len(found)) - np.arange(len(found)) / 1000
+    for vector, own in zip(found, scores.tolist(), strict=True):
+        log.note(Asked("hybrid", 3, own, "m v1", fingerprint, "i", vector))
     log.flush()
 
 
@@ -173,6 +225,17 @@ def test_queries_and_their_scores_drift(workspace):
     assert scores["verdict"] == "drift"
     assert scores["now"] < 0.4 < scores["before"]
     assert found["top score, keyword"]["reason"] == "no data in the window"
+
+
+def test_queries_that_are_seldom_asked_are_no_drift(workspace):
+    scores = np.where(np.arange(1_040) < 140, 0.9, 0.4)
+    for number in range(63):
+        some = of_a_day(number)
+        ask(workspace, LAST - timedelta(days=number), LIKED[some], score=scores[some])
+    found = rows(workspace, "queries")
+    for measure in ("vectors", "top score, hybrid"):
+        assert (found[measure]["verdict"], found[measure]["window"]) == ("stable", 126)
+        assert 90 < found[measure]["reference"] < 160
 
 
 def test_queries_of_another_model_are_not_compared(workspace):

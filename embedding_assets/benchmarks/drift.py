@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from embedding_assets.embedding.precision import pin
 from embedding_assets.errors import InputNotFoundError
 from embedding_assets.quality.collections import load_collection
 from embedding_assets.quality.drift import Sample, measure_drift
+from embedding_assets.quality.drift_blocks import Blocks, common_limit
 from embedding_assets.quality.drift_scores import Scores, measure_score_drift
 from embedding_assets.storage.slices import digest_of
 
@@ -25,7 +27,7 @@ _MODEL = "all-MiniLM-L6-v2"
 _LEVEL = 0.05
 _PERMUTATIONS = 199
 """Enough for a level of 0.05; the product's own number takes five times as long."""
-_MOVED = 0.1
+_FIRST, _DAYS, _WINDOW, _MOST = date(2026, 1, 1), 97, 7, 1_000
 _USUAL, _OTHER = ("cranfield", "cisi"), "med"
 
 
@@ -164,15 +166,48 @@ def _recurring(
     bank = chance.permutation(len(texts.asked))[: len(began)]
     drawn = chance.random(texts.intent.max() + 1)[texts.intent[bank]]
     lasts = np.ceil(60 * (drawn if by_topic else chance.random(len(began))) ** 4)
+    day = np.arange(_DAYS)[:, None]
+    return _searched(texts, chance, bank, (began <= day) & (day < began + lasts), by_query=by_query)
+
+
+def _steady(texts: Texts, chance: np.random.Generator, *, whole: bool = False) -> Judged:
+    """Searches of 90 days and of 7 more by 6,000 questions, each of which comes at a rate of its
+    own, from daily to once in years; that of some intents is higher. whole: compare all 90 days
+    with the 7."""
+    bank = chance.integers(len(texts.asked), size=6_000)
+    usual = np.linspace(-0.5, 0.5, texts.intent.max() + 1)[texts.intent[bank]]
+    rate = 10 ** (-2.2 + usual + chance.normal(0, 0.5, len(bank)))
+    return _searched(texts, chance, bank, chance.poisson(rate, (_DAYS, len(bank))) > 0, whole=whole)
+
+
+def _searched(
+    texts: Texts,
+    chance: np.random.Generator,
+    bank: np.ndarray[tuple[int], np.dtype[np.int64]],
+    asked: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+    *,
+    by_query: bool = True,
+    whole: bool = False,
+) -> Judged:
+    """As searches are looked at: asked says on which days each question of the bank was."""
+    days = [_FIRST + timedelta(days=number) for number in range(_DAYS)]
+    before, window = days[:-_WINDOW], days[-_WINDOW:]
+    earlier = Blocks.window(before) if whole else Blocks.before(before, window)
+    hashes = chance.integers(2**63, size=len(bank)).astype(np.uint64)
     samples = []
-    for first, last in ((0, 90), (90, 97)):
-        day = np.arange(first, last)[:, None]
-        days, asked = np.nonzero((began <= day) & (day < began + lasts))
-        names = asked if by_query else asked + (days + first) * len(bank)
+    for blocks in (earlier, Blocks.window(window)):
+        seen = np.array([blocks.seen(hashes, day) for day in days]) & asked
+        number, rows = np.nonzero(seen)
+        names = rows if by_query else rows + number * len(bank)
         _, once = np.unique(names, return_index=True)
-        some = chance.permutation(once)[:1_000]
-        samples.append(Sample([*map(str, names[some])], texts.asked[bank[asked[some]]]))
-    drift = measure_drift(*samples, permutations=_PERMUTATIONS)
+        some = once[np.argsort(hashes[rows[once]], kind="stable")[:_MOST]]
+        samples.append((names[some], rows[some]))
+    limit = common_limit(_MOST, *(hashes[rows] for _, rows in samples))
+    kept = [(names[hashes[rows] <= limit], rows[hashes[rows] <= limit]) for names, rows in samples]
+    drift = measure_drift(
+        *(Sample([*map(str, names)], texts.asked[bank[rows]]) for names, rows in kept),
+        permutations=_PERMUTATIONS,
+    )
     return drift.p_value or 0.0, drift.effect or 0.0
 
 
@@ -215,6 +250,8 @@ CASES = (
     Case("questions that come again", False, 1000, _recurring),
     Case("the same, some intents for longer", False, 1000, partial(_recurring, by_topic=True)),
     Case("the same, each day taken alone", False, 1000, partial(_recurring, by_query=False)),
+    Case("questions at steady rates", False, 1000, _steady),
+    Case("the same, 90 days against 7", False, 1000, partial(_steady, whole=True)),
     Case("scores", False, 500, partial(_scores, size=500, moved=0)),
 )
 """Draws with drift first."""

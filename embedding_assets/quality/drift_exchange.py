@@ -23,7 +23,8 @@ class Exchange:
     """The observed sides of c cells in row 0, and exchanged ones below.
 
     weights: float32 [1 + permutations, c]; a row gives the mean of one side minus that of the
-    other.
+    other, less what this is in the mean over all exchanges. That is not nothing where units stand
+    on both sides and the sides are of different size: such a unit counts less on the larger one.
     """
 
     weights: npt.NDArray[np.float32]
@@ -44,7 +45,12 @@ class Exchange:
         sides[1:, first] ^= flip
         sides[1:, second] ^= flip
         now = int(is_now.sum())
-        weights = np.where(sides, np.float32(1 / now), np.float32(-1 / (len(unit) - now)))
+        one, other = 1 / now, -1 / (len(unit) - now)
+        weights = np.where(sides, np.float32(one), np.float32(other))
+        expected = np.full(len(unit), (one + other) / 2)
+        share = is_now[alone].mean() if len(alone) else 0.0
+        expected[alone] = share * one + (1 - share) * other
+        weights -= expected.astype(np.float32)
         return cls(weights)
 
     def differences(self, values: Vectors) -> Values:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from embedding_assets.documents.inventory import DocumentEntry
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.quality.drift import Drift, Sample, measure_drift
+from embedding_assets.quality.drift_blocks import Blocks, common_limit
 from embedding_assets.quality.drift_table import OTHER_MODEL, Span
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import digest_of
@@ -29,13 +30,14 @@ class Compared:
     """The vectors of both sides, read when they are asked for.
 
     digest: of all that decides them. foreign: units whose vectors another model made, before and
-    now; they are left out.
+    now; they are left out. too_short: why what was before is not looked at; None where it is.
     """
 
     digest: str
     read: Callable[[], tuple[Sample, Sample]]
     foreign: tuple[int, int] = (0, 0)
     named: bool = True
+    too_short: str | None = None
 
     def drift(self, level: float, permutations: int) -> Drift:
         """How the vectors now differ from those before; never of two models."""
@@ -43,6 +45,8 @@ class Compared:
         found = measure_drift(before, now, permutations=permutations, level=level)
         if not self.named:
             found = replace(found, groups=tuple(replace(g, units=()) for g in found.groups))
+        if self.too_short:
+            found = replace(found, reason=self.too_short)
         if found.p_value is not None or not any(self.foreign):
             return found
         counts = f"{self.foreign[0]} before and {self.foreign[1]} now"
@@ -107,8 +111,9 @@ def _documents(
 
 
 def compare_accounts(table: ParquetTable, fingerprint: str, span: Span, most: int) -> Compared:
-    """Accounts by their newest embedding within the window, and before it; one that was active in
-    both is compared with itself. Of people only the cuisine is told."""
+    """Accounts by their newest embedding within the window, and within their block of days before
+    it (see `Blocks`); one that was active in both is compared with itself. Of people only the
+    cuisine is told."""
     keys = table.keys()
     sides = []
     for first, last in span.sides:
@@ -117,24 +122,29 @@ def compare_accounts(table: ParquetTable, fingerprint: str, span: Span, most: in
         own = {k: f for k, f in filled.items() if f.stats.get("fingerprint") == fingerprint}
         sides.append((own, sum(f.rows for k, f in filled.items() if k not in own)))
     digest = digest_of("accounts", [[(k, f.digest) for k, f in own.items()] for own, _ in sides])
+    earlier, days = ([*map(date.fromisoformat, own)] for own, _ in sides)
+    blocks = Blocks.before(earlier, days), Blocks.window(days)
 
     def read() -> tuple[Sample, Sample]:
-        before, now = (_accounts(table, sorted(own), most) for own, _ in sides)
+        newest = [_newest(table, each, most) for each in blocks]
+        limit = common_limit(most, *(each["hash"].to_numpy() for each in newest))
+        before, now = (
+            _accounts(table, each.filter(pc.less_equal(each["hash"], pa.scalar(limit))))
+            for each in newest
+        )
         return before, now
 
-    return Compared(digest, read, (sides[0][1], sides[1][1]), named=False)
+    foreign = sides[0][1], sides[1][1]
+    return Compared(digest, read, foreign, named=False, too_short=blocks[0].reason)
 
 
-def _accounts(table: ParquetTable, keys: list[str], most: int) -> Sample:
-    """The newest vector of at most `most` accounts, the days read one after the other."""
-    newest = _newest(table, keys, most)
+def _accounts(table: ParquetTable, newest: pa.Table) -> Sample:
+    """The newest vectors of accounts (`_newest`), the days read one after the other."""
     units: list[str] = []
     texts: list[str] = []
     parts: list[Vectors] = []
-    for key in keys:
+    for key in sorted(set(newest["day"].to_pylist())):
         wanted = newest["hash"].filter(pc.equal(newest["day"], key))
-        if not len(wanted):
-            continue
         for batch in table.batches([key], _BATCH_ROWS, ["account_id", "embedding", "main_cuisine"]):
             hashes = _hashes(batch["account_id"].to_numpy(zero_copy_only=False))
             rows = pa.Table.from_batches([batch]).filter(pc.is_in(pa.array(hashes), wanted))
@@ -145,14 +155,16 @@ def _accounts(table: ParquetTable, keys: list[str], most: int) -> Sample:
     return Sample(units, np.concatenate(parts) if parts else NOTHING, texts)
 
 
-def _newest(table: ParquetTable, keys: list[str], most: int) -> pa.Table:
-    """The accounts with the smallest hashes (`hash`), and the newest day of each (`day`)."""
+def _newest(table: ParquetTable, blocks: Blocks, most: int) -> pa.Table:
+    """Of the accounts seen in their blocks those with the smallest hashes (`hash`), and the newest
+    day of each (`day`)."""
     hashes, days = np.empty(0, dtype=np.uint64), np.empty(0, dtype=object)
-    for key in sorted(keys, reverse=True):
-        for batch in table.batches([key], _BATCH_ROWS, ["account_id"]):
+    for day in reversed(blocks.days):
+        for batch in table.batches([str(day)], _BATCH_ROWS, ["account_id"]):
             new = _hashes(batch["account_id"].to_numpy(zero_copy_only=False))
+            new = new[blocks.seen(new, day)]
             hashes = np.concatenate([hashes, new])
-            days = np.concatenate([days, np.full(len(new), key, dtype=object)])
+            days = np.concatenate([days, np.full(len(new), str(day), dtype=object)])
             hashes, first = np.unique(hashes, return_index=True)  # the newer day stands first
             hashes, days = hashes[:most], days[first][:most]
     return pa.table({"hash": pa.array(hashes, pa.uint64()), "day": pa.array(days, pa.string())})

@@ -14,7 +14,7 @@ from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, digest_of
 
 Verdict: TypeAlias = Literal["drift", "watch", "stable", "not judged"]
-DRIFT_CODE = "2"
+DRIFT_CODE = "3"
 """Changes whenever the same data would be judged otherwise."""
 _MOST_ROWS = 3_000
 

@@ -11,7 +11,7 @@ import heapq
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -261,34 +261,41 @@ def search_counts(table: ParquetTable, first: date, last: date) -> list[SearchCo
 
 def read_queries(
     table: ParquetTable,
-    first: date,
-    last: date,
+    days: Collection[date],
     most: int,
     *,
     columns: Sequence[str] = QUERY_SCHEMA.names,
     where: Mapping[str, str] | None = None,
     with_vector: bool = False,
+    counts: Callable[[npt.NDArray[np.uint64], date], npt.NDArray[np.bool_]] | None = None,
 ) -> pa.Table:
     """At most `most` distinct queries of some days, those with the smallest keys, each once by mode
     as it was asked last.
 
     columns: of QUERY_SCHEMA; where: values that columns must have; with_vector: only queries that
-    have one. Read file by file.
+    have one; counts: which of the units (see `unit_of`) of a day do. Read file by file.
     """
     import pyarrow.compute as pc
 
     needed = list(dict.fromkeys([*columns, "key", *(where or ()), *["vector"] * with_vector]))
     found = pa.schema([QUERY_SCHEMA.field(name) for name in needed]).empty_table()
-    for key in reversed(query_keys(table, first, last)):
+    wanted = set(days)
+    keys = query_keys(table, min(wanted), max(wanted)) if wanted else []
+    for key in reversed(keys):
+        day = date.fromisoformat(key[:10])
+        if day not in wanted:
+            continue
         rows = table.dataset([key]).to_table(columns=needed)
         for name, value in (where or {}).items():
             rows = rows.filter(pc.equal(rows[name], value))
         if with_vector:
             rows = rows.filter(pc.is_valid(rows["vector"]))
+        if counts:
+            rows = rows.filter(pa.array(counts(rows["key"].to_numpy() >> _MODE_BITS, day)))
         found = pa.concat_tables([found, rows.cast(found.schema)])
         _, once = np.unique(found["key"].to_numpy(), return_index=True)
         found = found.take(once[:most])
-    return found.select(list(columns))
+    return found.select([*dict.fromkeys([*columns, "key"])])
 
 
 def query_keys(table: ParquetTable, first: date, last: date) -> list[str]:

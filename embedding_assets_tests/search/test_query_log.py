@@ -45,7 +45,7 @@ def clock():
 
 
 def rows(table, **options):
-    return read_queries(table, DAY, DAY, 1_000, **options)
+    return read_queries(table, [DAY], 1_000, **options)
 
 
 def test_searches_are_kept_by_vector_and_figures_without_texts(table, clock):
@@ -93,7 +93,7 @@ def test_processes_that_keep_some_together_keep_a_fair_sample(table, clock):
     all_keys = sorted(rows(whole._table)["key"].to_pylist())
     assert len(rows(table)) == 40
     assert rows(table)["key"].to_pylist()[:15] == all_keys[:15]
-    assert read_queries(table, DAY, DAY, 5)["key"].to_pylist() == all_keys[:5]
+    assert read_queries(table, [DAY], 5)["key"].to_pylist() == all_keys[:5]
 
 
 def test_columns_and_models_can_be_chosen(table, clock):
@@ -156,7 +156,7 @@ def test_a_query_is_one_unit_on_all_days_and_by_all_modes_and_is_read_once(table
         log.note(asked(2, hits, mode="keyword"))
         clock.now += 86_400
     log.flush()
-    found = read_queries(table, DAY, date(2026, 3, 3), 100).to_pylist()
+    found = read_queries(table, [date(2026, 3, n) for n in (1, 2, 3)], 100).to_pylist()
     assert sorted((row["mode"], row["hits"]) for row in found) == [
         ("hybrid", 3), ("keyword", 3), ("keyword", 3), ("semantic", 3),
     ]  # fmt: skip
@@ -173,7 +173,7 @@ def test_queries_are_chosen_before_they_are_counted_off(table, clock):
     for number in range(30):
         log.note(asked(number))
     log.flush()
-    found = read_queries(table, DAY, DAY, 30, where={"fingerprint": "one"}, with_vector=True)
+    found = read_queries(table, [DAY], 30, where={"fingerprint": "one"}, with_vector=True)
     assert len(found) == 30 and set(found["mode"].to_pylist()) == {"hybrid"}
 
 
