@@ -17,7 +17,7 @@ from embedding_assets.embedding.workers import torch_threads, usable_cores
 from embedding_assets.errors import EmptyInputError, StoreDamagedError
 from embedding_assets.storage.files import published
 from embedding_assets.storage.slices import digest_of
-from embedding_assets.training.folder import read_weights
+from embedding_assets.training.folder import read_weights, sweep_torn
 from embedding_assets.training.texts import TextPair
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ class _Training:
         import torch
         from safetensors import SafetensorError, safe_open
 
+        sweep_torn(path.parent)
         if not path.exists():
             return
         try:

@@ -1,15 +1,11 @@
-"""Model folders that appear whole or not at all."""
+"""The weights in a model's folder, and what a writer of weights can leave behind."""
 
-import os
 import shutil
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedding_assets.embedding.folder import Layout
 from embedding_assets.errors import ModelLoadError
-from embedding_assets.storage.files import flush, named_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,28 +13,14 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 
 
-def publish_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """What `fill` writes into a folder beside `target` stands at `target` when it has ended well;
-    nothing happens when something stands there already.
+def sweep_torn(folder: Path) -> None:
+    """Remove what was left of weights whose writer was killed, from a folder in which nobody else
+    writes.
 
-    Raises DiskFullError, NotWritableError, and what `fill` raises, with nothing at `target`.
+    The library of safetensors writes to a file with a name of its own, and renames it then.
     """
-    if target.exists():
-        return
-    staged = target.with_name(f".{target.name}-{uuid.uuid4().hex}.tmp")
-    with named_errors(target):
-        staged.mkdir(parents=True)
-        try:
-            fill(staged)
-            for path in staged.rglob("*"):
-                flush(path)
-            os.rename(staged, target)
-            flush(target.parent)
-        except OSError:
-            if not target.exists():  # else another process was first
-                raise
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+    for path in folder.glob(".tmp??????"):
+        path.unlink(missing_ok=True)
 
 
 def read_weights(layout: Layout) -> "dict[str, Tensor]":

@@ -1,7 +1,6 @@
 """A domain's model from its texts: trained or distilled, judged on what was held out, kept."""
 
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,10 +16,11 @@ from embedding_assets.embedding.transformer import (
 from embedding_assets.errors import StoreDamagedError
 from embedding_assets.quality.self_retrieval import self_retrieval
 from embedding_assets.storage.files import published
+from embedding_assets.storage.folders import published_folder
 from embedding_assets.storage.slices import digest_of
 from embedding_assets.training.adapt import ADAPT_CODE, Recipe, adapt, averaged
 from embedding_assets.training.distil import DISTIL_CODE, distil
-from embedding_assets.training.folder import copy_with, publish_folder, read_weights
+from embedding_assets.training.folder import copy_with, read_weights
 from embedding_assets.training.texts import TrainingTexts
 
 Kind: TypeAlias = Literal["adapted", "static"]
@@ -103,15 +103,16 @@ def make(order: Order, texts: TrainingTexts, place: Path, threads: int) -> Made:
     started = time.monotonic()
     target, checkpoint = place / order.name, place / "checkpoint.safetensors"
     losses: tuple[float, ...] = ()
-    shutil.rmtree(target, ignore_errors=True)  # of an attempt that ended before its record
     if order.kind == "static":
-        publish_folder(target, lambda folder: distil(order.base, texts.whole, folder, threads))
+        with published_folder(target) as folder:
+            distil(order.base, texts.whole, folder, threads)
     else:
         adapted = adapt(order.base, texts.pairs, order.recipe, checkpoint, threads=threads)
         losses = tuple(map(float, adapted.losses))
         stored = read_weights(order.base)
         weights = averaged(adapted.weights, stored, 1 - order.kept)
-        publish_folder(target, lambda folder: copy_with(order.base, weights, folder))
+        with published_folder(target) as folder:
+            copy_with(order.base, weights, folder)
     before, after = (
         _judged(layout, texts, threads) for layout in (order.base, read_layout(target))
     )

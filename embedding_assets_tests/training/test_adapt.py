@@ -17,6 +17,7 @@ from embedding_assets.quality.pairs import Pairs
 from embedding_assets.quality.self_retrieval import self_retrieval
 from embedding_assets.training.adapt import Recipe, adapt, averaged
 from embedding_assets.training.folder import copy_with, read_weights
+from embedding_assets_tests.storage import processes
 from embedding_assets_tests.training.words import pairs
 
 RECIPE = Recipe(steps=12, batch=16, tokens=16, rate=1e-3)
@@ -89,6 +90,14 @@ adapt.adapt(read_layout(Path({str(layout.folder)!r})), pairs(), RECIPE, Path({st
     resumed = adapt(layout, pairs(), RECIPE, checkpoint)
     assert same(resumed.weights, adapted.weights)
     assert resumed.losses.tolist() == adapted.losses.tolist()
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_nothing(layout, tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    processes.killed_while_writing(checkpoint)
+    assert len([*tmp_path.iterdir()]) == 1
+    adapt(layout, pairs(), RECIPE, checkpoint)
+    assert [*tmp_path.iterdir()] == [checkpoint]
 
 
 def test_the_checkpoint_of_other_pairs_is_not_gone_on_from(layout, adapted, tmp_path):

@@ -29,6 +29,7 @@ from embedding_assets.embedding.workers import torch_threads, usable_cores
 from embedding_assets.errors import ModelLoadError
 from embedding_assets.storage.files import published
 from embedding_assets.storage.slices import digest_of
+from embedding_assets.training.folder import sweep_torn
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -226,7 +227,10 @@ class _Run:
         """Go on from the checkpoint, when there is one of the same training."""
         from safetensors import SafetensorError, safe_open
 
-        if self.work is None or not _checkpoint(self.work).exists():
+        if self.work is None:
+            return
+        sweep_torn(self.work)
+        if not _checkpoint(self.work).exists():
             return
         import torch
 

@@ -15,6 +15,7 @@ from embedding_assets.embedding.folder import read_layout
 from embedding_assets.errors import ModelDamagedError, ModelLoadError
 from embedding_assets_tests.documents.entities.villages import LABELS, TEXTS
 from embedding_assets_tests.integration.tiny import tiny_model
+from embedding_assets_tests.storage import processes
 
 RECIPE = Recipe(sentences=4, fewest_steps=12, most_passes=3, rate=1e-3, new_rate=1e-2)
 
@@ -77,6 +78,13 @@ training.train(TEXTS, LABELS, read_layout(Path({str(base.folder)!r})), {recipe!r
         resumed = train(TEXTS, LABELS, base, recipe, threads=1, work=tmp_path)
     assert steps == list(range(step, 10))
     assert same(resumed, train(TEXTS, LABELS, base, RECIPE, threads=1))
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_nothing(base, tmp_path):
+    processes.killed_while_writing(tmp_path / "checkpoint.safetensors")
+    assert len([*tmp_path.iterdir()]) == 1
+    train(TEXTS, LABELS, base, RECIPE, threads=1, work=tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_weights_are_the_mean_of_the_last_third(base, monkeypatch):
