@@ -4,13 +4,10 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cache
 
-_WORD = re.compile(
-    r"\d+(?:[.,:/]\d+)*"  # 1,000.50  12:30  27/1/1999
-    r"|(?:[^\W\d_]\.){2,}"  # U.S.
-    r"|[^\W_]+"
-    r"|\S"
-)
+_LAST_MARK = 0xFFFF
+"""Of scripts in use today; behind it `re` would look at each mark one by one."""
 # Blanks are looked at from their first one alone, so that a long row of them is read once.
 _SENTENCE_END = re.compile(
     r"[.!?][\"'”’)\]]*\s++(?=[\"'“‘(\[]?[A-Z0-9])|\n\s*|(?:(?<!\s)\s++)?\|\s*"
@@ -28,10 +25,22 @@ LONGEST = 16
 
 
 def find_words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
-    """Where the words of `text` between two places begin and end."""
-    return [
-        match.span() for match in _WORD.finditer(text, start, len(text) if end is None else end)
-    ]
+    """Where the words of `text` between two places begin and end; marks, such as accents that are
+    stored by themselves and the vowels of Devanagari, belong to the letter before them."""
+    end = len(text) if end is None else end
+    return [match.span() for match in _word().finditer(text, start, end)]
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    letters = map(chr, range(_LAST_MARK + 1))
+    marks = "".join(each for each in letters if unicodedata.category(each) in ("Mn", "Mc"))
+    return re.compile(
+        r"\d+(?:[.,:/]\d+)*"  # 1,000.50  12:30  27/1/1999
+        rf"|(?:[^\W\d_][{marks}]*\.){{2,}}"  # U.S.
+        rf"|[^\W_]+(?:[{marks}]+[^\W_]*)*"
+        r"|\S"
+    )
 
 
 def find_sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -51,6 +60,7 @@ def find_sentences(text: str) -> Iterator[tuple[int, int]]:
 
 def shape(word: str) -> int:
     """How a word is written, 1 up to `SHAPES` - 1; 0 is left to padding."""
+    word = unicodedata.normalize("NFC", word)
     has_letter = any(letter.isalpha() for letter in word)
     if any(letter.isdigit() for letter in word):
         return 1 if has_letter else 2

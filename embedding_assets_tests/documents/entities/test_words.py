@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from embedding_assets.documents.entities.words import (
@@ -25,6 +27,21 @@ def test_numbers_and_abbreviations_stay_whole():
         "U.S.", "loans", "of", "$", "1,000.50", "(", "27/1/1999", ")", "at", "12:30", ",",
         "Smith", "'", "s", ".",
     ]  # fmt: skip
+
+
+def test_marks_stay_with_their_letters():
+    text = "Socie\u0301te\u0301 Ge\u0301ne\u0301rale, E\u0301.U. नमस्ते दुनिया \u0301!"
+    assert words(text) == [
+        "Socie\u0301te\u0301", "Ge\u0301ne\u0301rale", ",", "E\u0301.U.", "नमस्ते", "दुनिया",
+        "\u0301", "!",
+    ]  # fmt: skip
+
+
+def test_a_word_is_the_same_however_its_accents_are_stored():
+    for word in ("É", "É.U.", "Société", "SOCIÉTÉ", "été", "Č4"):
+        apart = unicodedata.normalize("NFD", word)
+        assert apart != word and words(apart) == [apart]
+        assert (shape(apart), letter_ids(apart)) == (shape(word), letter_ids(word))
 
 
 def test_sentences_end_at_stops_lines_and_bars():
