@@ -12,6 +12,7 @@ from embedding_assets.errors import (
     InputNotFoundError,
     ModelDamagedError,
     NotFoundError,
+    SchemaError,
     SettingsError,
 )
 from embedding_assets.settings import EntitySettings, ModelSettings, Settings
@@ -191,6 +192,22 @@ def test_rules_that_cannot_be_used_are_named_and_stop_no_documents(make, setting
     assert why in entities.problem
     assert entities.expected_finder() is None
     assert list(entities.slices(None, ["a"])) == []
+
+
+def test_a_gazetteer_that_cannot_be_read_is_told_by_the_check_and_stops_no_documents(
+    make, tmp_path
+):
+    names = tmp_path / "names.csv"
+    names.write_text("Name;Label\nAcme Corp;ORG\n")
+    entities = make(gazetteer=str(names)).entities
+    with pytest.raises(SchemaError, match="has the columns"):
+        entities.of_text("a")
+    assert "has the columns" in entities.problem
+    assert entities.expected_finder() is None
+    assert list(entities.slices(None, ["a"])) == []
+    names.write_text("name,label\nAcme Corp,ORG\n")
+    assert entities.problem is None
+    assert [row["label"] for row in entities.of_text("acme corp")] == ["ORG"]
 
 
 def test_a_file_with_text_is_read_and_a_text_is_taken_as_it_is(make, tmp_path):

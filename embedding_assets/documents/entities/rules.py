@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from embedding_assets.documents.entities.gazetteer import Gazetteer, gazetteer_digest
+from embedding_assets.documents.entities.gazetteer import Gazetteer
 from embedding_assets.documents.entities.patterns import (
     Pattern,
     built_in_patterns,
@@ -13,7 +13,7 @@ from embedding_assets.documents.entities.patterns import (
 )
 from embedding_assets.storage.slices import digest_of
 
-RULES_CODE = "2"
+RULES_CODE = "3"
 """Changes whenever the same rules would find something else."""
 MODEL = "model"
 
@@ -48,14 +48,14 @@ class Rules:
 
     @property
     def digest(self) -> str:
-        """Of all that decides what they find. Raises InputNotFoundError."""
-        names = gazetteer_digest(self.gazetteer) if self.gazetteer else None
+        """Of all that decides what they find. Raises InputError subclasses for the gazetteer."""
+        names = self._names.digest if self._names else None
         return digest_of(RULES_CODE, [*self.patterns], [*self.expressions], names)
 
     def require_usable(self) -> None:
         """Raises SettingsError when a pattern is unknown or an expression cannot be read,
-        InputNotFoundError without the gazetteer."""
-        _ = (self._own, self._built_in, self.digest)
+        InputError subclasses when the gazetteer is absent or cannot be read."""
+        _ = (self._own, self._built_in, self._names)
 
     def find(self, text: str) -> list[Entity]:
         """What the rules find, in the order of their precedence: own expressions, names, built-in

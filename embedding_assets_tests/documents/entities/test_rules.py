@@ -3,11 +3,10 @@ import time
 
 import pytest
 
-from embedding_assets.documents.entities.gazetteer import Gazetteer
 from embedding_assets.documents.entities.identifiers import is_iban, is_isin
 from embedding_assets.documents.entities.patterns import PATTERNS, own_pattern
 from embedding_assets.documents.entities.rules import MODEL, Entity, Rules, merge
-from embedding_assets.errors import InputNotFoundError, SchemaError, SettingsError
+from embedding_assets.errors import SettingsError
 
 
 def found(name, text):
@@ -131,24 +130,6 @@ def test_an_expression_that_cannot_be_used_is_named(expression, why):
 def test_an_unknown_pattern_is_named():
     with pytest.raises(SettingsError, match="'monney', which is no built-in pattern"):
         Rules(patterns=("monney",)).require_usable()
-
-
-def test_names_are_found_in_any_case_but_short_ones_as_they_are_written(tmp_path):
-    (tmp_path / "names.csv").write_text("name,label\nBank of Oslo,ORG\nOslo,CITY\nIT,ORG\n")
-    (tmp_path / "DISH.txt").write_text("# dishes\nPad Thai\n\n")
-    text = "The BANK OF  OSLO in Oslo; it serves pad thai. IT!"
-    matches = Gazetteer.read(tmp_path).matches(text)
-    assert [(text[start:end], label) for start, end, label in matches] == [
-        ("BANK OF  OSLO", "ORG"), ("Oslo", "CITY"), ("pad thai", "DISH"), ("IT", "ORG"),
-    ]  # fmt: skip
-
-
-def test_a_gazetteer_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(InputNotFoundError, match="nothing.csv does not exist"):
-        Gazetteer.read(tmp_path / "nothing.csv")
-    (tmp_path / "names.csv").write_text("who,what\na,b\n")
-    with pytest.raises(SchemaError, match="has the columns"):
-        Gazetteer.read(tmp_path / "names.csv")
 
 
 def test_the_longest_stays_and_of_those_as_long_the_first():
