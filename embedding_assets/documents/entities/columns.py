@@ -10,6 +10,7 @@ from embedding_assets.errors import InputNotFoundError, UnreadableInputError
 _LONGEST_LINE = 1_000_000
 _MOST_WORDS = 1_000
 """Of a sentence: a file without empty lines is cut."""
+_CONLLU_COLUMNS = 10
 _COLUMNS = "Put a word and its tag on each line: `Acme B-ORG`, parted by a tab or a space."
 
 
@@ -24,8 +25,13 @@ def read_columns(path: Path, notes: Counter[str]) -> Iterator[Example]:
     words: list[str] = []
     tags: list[str] = []
     known: set[tuple[int, str]] = set()
+    is_conllu = path.suffix.lower() == ".conllu"
     for number, line in _lines(path):
         parts = line.split("\t") if "\t" in line else line.split(" ")
+        if is_conllu and len(parts) == _CONLLU_COLUMNS and parts[0][:1].isdigit():
+            raise UnreadableInputError(
+                f"Line {number} of {path} is CoNLL-U, which has no column of entities.", _COLUMNS
+            )
         parts = [part for part in parts if part]
         if not parts or parts[0] == "-DOCSTART-" or _is_comment(parts, known, notes):
             yield from _example(words, tags)

@@ -1,16 +1,17 @@
 """Labelled files of any kind, alone or in a folder."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from embedding_assets.documents.entities.columns import read_columns
 from embedding_assets.documents.entities.labelled import MOST_EXAMPLES, Collection, Labelled
 from embedding_assets.documents.entities.marked import read_marked
+from embedding_assets.documents.own_files import own_files, readable
 from embedding_assets.errors import InputNotFoundError
 
-READER_CODE = "2"
+READER_CODE = "3"
 """Changes whenever the same files would be read otherwise."""
-_ABOUT = {"README", "LICENSE", "LICENCE"}
 _MARKED = {".json", ".jsonl", ".ndjson"}
 _COLUMNS = {".txt", ".conll", ".conllu", ".bio", ".iob", ".tsv", ".annotated"}
 
@@ -30,16 +31,18 @@ def read_labelled(path: Path, most: int = MOST_EXAMPLES) -> Labelled:
 
 
 def labelled_files(path: Path) -> list[Path]:
-    """The file, or the labelled files of the folder by name. Raises InputNotFoundError."""
-    if not path.is_dir():
-        if not path.exists():
+    """The file, or the labelled files of the folder by name.
+
+    Raises InputNotFoundError, UnreadableInputError.
+    """
+    if not os.path.isdir(path):
+        if not os.path.exists(path):
             raise InputNotFoundError(
                 f"The labelled file {path} does not exist.",
                 "Name a file or folder in CoNLL columns or JSON.",
             )
         return [path]
-    known = [each for each in sorted(path.iterdir()) if each.suffix.lower() in _MARKED | _COLUMNS]
-    files = [each for each in known if each.stem.upper() not in _ABOUT]
+    files = [each for each in own_files(path) if each.suffix.lower() in _MARKED | _COLUMNS]
     if not files:
         raise InputNotFoundError(
             f"{path} holds no labelled file.",
@@ -49,10 +52,13 @@ def labelled_files(path: Path) -> list[Path]:
 
 
 def labelled_digest(path: Path) -> str:
-    """SHA-256 (hex) over the content of the labelled files. Raises InputNotFoundError."""
+    """SHA-256 (hex) over the content of the labelled files.
+
+    Raises InputNotFoundError, UnreadableInputError.
+    """
     digest = hashlib.sha256(READER_CODE.encode())
     for file in labelled_files(path):
-        with file.open("rb") as content:
+        with readable(file), file.open("rb") as content:
             inside = hashlib.file_digest(content, "sha256").hexdigest()
         digest.update(f"{file.suffix.lower()}\0{inside}\n".encode())
     return digest.hexdigest()

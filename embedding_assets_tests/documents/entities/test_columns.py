@@ -93,3 +93,12 @@ def test_an_absent_file_is_named(tmp_path):
 
 def test_a_file_without_empty_lines_is_cut(tmp_path):
     assert [len(each.words) for each in read(tmp_path, "a O\n" * 2_500)] == [1_000, 1_000, 500]
+
+
+def test_a_treebank_has_no_entities_and_is_named(tmp_path):
+    path = tmp_path / "a.conllu"
+    path.write_text("# text = Acme\n1\tAcme\tAcme\tPROPN\tNNP\t_\t0\troot\t_\tSpaceAfter=No\n")
+    with pytest.raises(UnreadableInputError, match="Line 2 of .* is CoNLL-U, which has no column"):
+        list(read_columns(path, Counter()))
+    path.write_text("Acme\tB-ORG\n")
+    assert list(read_columns(path, Counter())) == [Example(("Acme",), spans((0, 1, "ORG")))]

@@ -18,7 +18,12 @@ from embedding_assets.documents.entities.reading import (
     labelled_files,
     read_labelled,
 )
-from embedding_assets.errors import EmptyInputError, InputError, InputNotFoundError
+from embedding_assets.errors import (
+    EmptyInputError,
+    InputError,
+    InputNotFoundError,
+    UnreadableInputError,
+)
 
 
 def example(*labels):
@@ -176,6 +181,30 @@ def test_a_folder_is_read_file_by_file_without_its_readme(tmp_path):
     before = labelled_digest(tmp_path)
     (tmp_path / "a.txt").write_text("Acme B-ORGANISATION\n")
     assert labelled_digest(tmp_path) != before
+
+
+def test_what_editors_and_systems_leave_in_a_folder_is_no_labelled_file(tmp_path):
+    (tmp_path / "a.txt").write_text("Acme B-ORG\n")
+    before = labelled_digest(tmp_path)
+    (tmp_path / ".#a.txt").symlink_to("user@host.1:2")
+    (tmp_path / "gone.txt").symlink_to("nowhere")
+    (tmp_path / "._a.txt").write_bytes(b"\0\xff")
+    (tmp_path / "old.txt").mkdir()
+    assert labelled_digest(tmp_path) == before
+    assert read_labelled(tmp_path).labels == ("ORG",)
+
+
+@pytest.mark.parametrize("method", ["open", "iterdir"])
+def test_labelled_files_that_may_not_be_read_are_named(tmp_path, monkeypatch, method):
+    (tmp_path / "a.txt").write_text("Acme B-ORG\n")
+
+    def refused(path, *given, **named):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(f"pathlib.Path.{method}", refused)
+    for read_it in (labelled_digest, read_labelled):
+        with pytest.raises(UnreadableInputError, match="cannot be read: .*Permission denied"):
+            read_it(tmp_path)
 
 
 def test_a_folder_without_labelled_files_is_named(tmp_path):
