@@ -39,6 +39,8 @@ EMPTY, CLICKS, PREDICTED = "empty results", "clicks", "click rate against the mo
 _BACK = "embedding-assets documents versions  # then `embedding-assets documents rollback`"
 _APPS = "dagster asset materialize --select 'group:apps' --partition-range {}...{} "
 _MODULE = "-m embedding_assets.definitions"
+_LAST = "last"
+"""In a table's figures: the last day that was looked at."""
 
 
 class Live:
@@ -65,14 +67,26 @@ class Live:
         """What new models of performance expect, kept for later."""
         return prediction_slices(self._tables, self._now)
 
+    def _told(self, last: date | None) -> tuple[date, date] | None:
+        """The days of which people are told, up to the last one that is over: that one, and those
+        that came since the look that is stored, at most a window of them."""
+        if last is None:
+            return None
+        table = self._workspace.table("model_performance")
+        footer = table.footer() if table.folder.exists() else None
+        looked = footer and footer.stats.get(_LAST)
+        days = (self._last - date.fromisoformat(looked)).days if looked else 1
+        return last - timedelta(days=min(max(days, 1), self._settings.days) - 1), last
+
     def slice(self, rows: list[dict[str, Any]]) -> Slice:
         """What `rows` gave, to be stored."""
-        digest = digest_of("model_performance", LIVE_CODE, rows)
+        digest = digest_of("model_performance", LIVE_CODE, self._last, rows)
         verdicts = {name: 0 for name in ("worse", "watch", "fine", "not judged")}
         for row in rows:
             verdicts[row["verdict"]] += 1
         table = pa.Table.from_pylist(rows, LIVE_SCHEMA)
-        return Slice(None, digest, LIVE_SCHEMA, table.to_batches, {**verdicts})
+        stats = {**verdicts, _LAST: str(self._last)}
+        return Slice(None, digest, LIVE_SCHEMA, table.to_batches, stats)
 
     def rows(self) -> list[dict[str, Any]]:
         """All measures (LIVE_SCHEMA) by day; a row that says so where there is nothing."""
@@ -89,17 +103,14 @@ class Live:
             total[1] += each.empty
         if not days:
             return [nothing("search", EMPTY, "no searches are kept", self._last)]
-        return [
-            row
-            for model, counts in days.items()
-            for row in judged(
-                Series(
-                    "search", EMPTY, model, _counted(counts), "up", _BACK,
-                    self._last if model in serving else None,
-                ),
-                self._looks,
-            )
-        ]  # fmt: skip
+        rows = []
+        for model, counts in days.items():
+            told = self._told(self._last if model in serving else None)
+            before = _together(days, min(counts)) if told else []
+            own = _counted(counts)
+            series = Series("search", EMPTY, model, own, "up", _BACK, told, before)
+            rows += judged(series, self._looks)
+        return rows
 
     @cached_property
     def _serving(self) -> set[str]:
@@ -140,7 +151,7 @@ class Live:
             proposal = f"embedding-assets experiment show {experiment}"
             worse = Series(
                 domain, measure, model, _counted(counts), "down" if better == "up" else "up",
-                proposal, last[experiment],
+                proposal, self._told(last[experiment]),
             )  # fmt: skip
             rows += judged(worse, self._looks)
         return rows
@@ -151,12 +162,13 @@ class Live:
             self._workspace.catalogue.versions,
         )
         rows = []
+        first, last = self._told(self._last) or (self._last, self._last)
         for version in versions:
             for arrival in arrivals(table, version):
                 if arrival.at.date() > self._last:
                     continue
                 row = arrival_row(arrival, self._settings.level)
-                row["current"] = row["day"] == self._last
+                row["current"] = first <= row["day"] <= last
                 if row["verdict"] == "worse":
                     row["proposal"] = _APPS.format(versions[0], versions[-1]) + _MODULE
                 rows.append(row)
@@ -171,3 +183,14 @@ class Live:
 
 def _counted(days: dict[date, list[int]]) -> list[DayCount]:
     return [DayCount(day, trials, found) for day, (trials, found) in sorted(days.items())]
+
+
+def _together(days: dict[str, dict[date, list[int]]], first: date) -> list[DayCount]:
+    """The days before the first of a model: what all models found then."""
+    totals: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+    for counts in days.values():
+        for day, (trials, found) in counts.items():
+            if day < first:
+                totals[day][0] += trials
+                totals[day][1] += found
+    return _counted(totals)

@@ -63,7 +63,7 @@ class PipelineCollector(Collector):
                 self._seconds, 9 * self._taken[1]
             ):
                 began = time.perf_counter()
-                gauges = list(_all(self._workspace))
+                gauges = list(_all(self._workspace.serving()))  # another model may serve by now
                 self._taken = now, time.perf_counter() - began, gauges
             at, took, gauges = self._taken
         yield from gauges

@@ -84,6 +84,38 @@ def test_the_last_whole_day_is_judged_and_not_what_there_is_of_today(workspace):
     assert told(workspace, last=NOW.date()) == {("m v1", NOW.date(), "fine")}
 
 
+def test_a_bad_day_is_told_of_though_the_night_after_it_was_missed(workspace):
+    serve(workspace, "f")
+    for n in range(9):
+        search_on(workspace, date(2026, 3, 21) + timedelta(days=n), 200, 60 if n == 7 else 4)
+    table = workspace.ensure().table("model_performance")
+    for days, bad in ((5, set()), (2, {("m v1", date(2026, 3, 28), "worse")})):
+        live = Live(workspace, now=NOW - timedelta(days=days - 1))
+        rows = live.rows()
+        assert {told_of(row) for row in rows if row["current"]} & {*bad} == bad
+        table.write(live.slice(rows))
+    # It was told of; the next night says nothing of it, and neither does the same one again.
+    for days in (2, 1):
+        rows = Live(workspace, now=NOW - timedelta(days=days - 1)).rows()
+        assert not [row for row in rows if row["current"] and row["verdict"] == "worse"]
+
+
+def told_of(row):
+    return row["model"], row["day"], row["verdict"]
+
+
+def test_a_new_model_is_judged_by_the_one_before_until_it_has_days_of_its_own(workspace):
+    serve(workspace, "f")
+    first = date(2026, 3, 10)
+    for n in range(18):
+        search_on(workspace, first + timedelta(days=n), 200, 4)
+    for n in range(18, 21):
+        search_on(workspace, first + timedelta(days=n), 200, 80, model="m v2")
+    rows = [row for row in Live(workspace, now=NOW).rows() if row["model"] == "m v2"]
+    assert [row["verdict"] for row in rows] == ["worse"] * 3
+    assert rows[0]["expected"] == pytest.approx(0.02)
+
+
 def test_of_a_model_that_serves_no_more_and_of_a_day_long_ago_nobody_is_told(workspace):
     serve(workspace, "f")
     for n in range(8):

@@ -1,3 +1,4 @@
+import itertools
 import os
 import time
 from datetime import date
@@ -20,6 +21,7 @@ from embedding_assets.errors import StoreDamagedError
 from embedding_assets.pipeline_metrics import PipelineCollector
 from embedding_assets.quality.drift_table import DRIFT_SCHEMA
 from embedding_assets.records import inventory as records_inventory
+from embedding_assets.release.seats import Seat, Seats
 from embedding_assets.settings import Settings
 from embedding_assets.storage.slices import table_slice
 from embedding_assets.workspace import Workspace
@@ -55,6 +57,17 @@ def figures(collector):
                 sample.value
             )
     return found
+
+
+def test_figures_are_those_of_the_model_that_serves_by_then(opened):
+    hours = itertools.count()
+    collector = PipelineCollector(opened, now=lambda: 3_600.0 * next(hours))
+    assert figures(collector)["asset_partitions", "account_embeddings"] == 2
+    seats = Seats(Seat("two", folder="models/two"), configured="one")
+    with opened.seats_file.locked():
+        opened.seats_file.write(seats)
+    (opened.data_dir / "models" / "two").mkdir(parents=True)
+    assert figures(collector)["asset_partitions", "account_embeddings"] == 0
 
 
 def test_what_is_stored_is_counted(opened):

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-LIVE_CODE = "2"
+LIVE_CODE = "3"
 """Changes whenever the same days would be judged otherwise."""
 FEWEST_DAYS, FEWEST_TRIALS = 5, 20
 """Days before that a judgement needs, and trials on the day itself."""
@@ -39,7 +39,8 @@ LIVE_SCHEMA = pa.schema(
 )
 """One row per measure, model and day. trials: searches, users or impressions. observed: what came
 of them; expected: what was to be expected by the days before, or by the model's predictions.
-current: whether it is the last complete day, of a model that still serves: what people are told."""
+current: whether the day is over since the look before, of a model that still serves: what people
+are told."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class DayCount:
 class Series:
     """The days of one measure of one model, in their order. worse: where it is bad to go.
 
-    last: the last complete day; None for a model that serves no more.
+    told: the first and the last day of which people are told; None for a model that serves no more.
+    before: days of what served before it, by which it is judged until it has enough of its own.
     """
 
     domain: str
@@ -64,7 +66,8 @@ class Series:
     days: Sequence[DayCount]
     worse: Worse
     proposal: str | None = None
-    last: date | None = None
+    told: tuple[date, date] | None = None
+    before: Sequence[DayCount] = ()
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,14 @@ class Looks:
 def judged(series: Series, looks: Looks) -> list[dict[str, Any]]:
     """A row (LIVE_SCHEMA) for each day that had trials."""
     found = []
+    first, last = series.told or (date.max, date.min)
     for place, now in enumerate(series.days):
         if not now.trials:
             continue
         since = now.day - timedelta(days=looks.reference)
-        before = [each for each in series.days[:place] if each.trials and each.day >= since]
+        own = series.days[:place]
+        known = own if len(_judging(own)) >= FEWEST_DAYS else [*series.before, *own]
+        before = [each for each in known if each.trials and each.day >= since]
         expected, p_value, reason = _compared(before, now, series.worse)
         standing = looks.standing(p_value)
         found.append(
@@ -103,7 +109,7 @@ def judged(series: Series, looks: Looks) -> list[dict[str, Any]]:
                 "day": now.day, "trials": now.trials, "observed": now.successes / now.trials,
                 "expected": expected, "p_value": p_value, "verdict": standing, "reason": reason,
                 "proposal": series.proposal if standing == "worse" else None,
-                "current": now.day == series.last,
+                "current": first <= now.day <= last,
             }
         )  # fmt: skip
     return found
@@ -124,7 +130,7 @@ def _compared(
     """What was to be expected, the one-sided p-value, and why there is none."""
     from scipy.stats import t
 
-    judging = [each for each in before if each.trials >= FEWEST_TRIALS]
+    judging = _judging(before)
     total = sum(each.trials for each in before)
     expected = sum(each.successes for each in before) / total if total else None
     if len(judging) < FEWEST_DAYS or now.trials < FEWEST_TRIALS:
@@ -139,6 +145,10 @@ def _compared(
     error = np.sqrt(between + own + (between + chance.mean()) / count)
     score = (angle - angles.mean()) / error
     return expected, float(t.sf(score if worse == "up" else -score, count - 1)), None
+
+
+def _judging(days: Sequence[DayCount]) -> list[DayCount]:
+    return [each for each in days if each.trials >= FEWEST_TRIALS]
 
 
 def _angle(day: DayCount) -> tuple[float, float]:

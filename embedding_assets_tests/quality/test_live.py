@@ -78,7 +78,7 @@ def test_of_each_measure_the_current_rows_count_and_else_the_last_one():
     gone = judged(series([50] * 3), LOOKS)
     days = [DayCount(DAY + timedelta(days=n), 1_000, 50) for n in range(5)]
     last = DAY + timedelta(days=4)
-    live = judged(Series("search", "clicks", "model v2", days, "up", last=last), LOOKS)
+    live = judged(Series("search", "clicks", "model v2", days, "up", told=(last, last)), LOOKS)
     other = judged(Series("search", "clicks", "model v1", days[:4], "up"), LOOKS)
     rows = [*gone, *live, *other, nothing("apps", "clicks", "none", DAY)]
     assert [(row["measure"], row["model"], row["day"]) for row in newest(rows)] == [
