@@ -33,7 +33,7 @@ from embedding_assets.documents.classify.stack import (
 from embedding_assets.embedding.encoder import Vectors
 from embedding_assets.errors import InputError
 
-CLASSIFIER_CODE = "2"
+CLASSIFIER_CODE = "3"
 """Changes whenever the same labelled texts would give another model."""
 _FORMAT = "1"
 """Of the files: while new labels cannot be used, the last good model is, whatever made it."""
@@ -105,7 +105,7 @@ class DocumentClassifier:
         if len(np.unique(labelled.labels)) < 2:
             return _by_names(labelled.categories, names, fingerprint)
         rows = _with_descriptions(labelled)
-        terms = Terms.fit(rows.texts)
+        terms = Terms.fit(rows.texts, len(names))
         vectors = embed(rows.texts)
         features: dict[str, Features] = {"vectors": vectors}
         if terms.vocabulary:

@@ -19,6 +19,10 @@ Features: TypeAlias = Any
 NAME_SCALE = 16.0
 """What a cosine between a text and a category's name is worth as a logit; measured on banking77."""
 _MANY_TEXTS = 2_000
+_MOST_TERMS = 200_000
+_MOST_COEFFICIENTS = 10_000_000
+"""Of all categories together: each takes 200 bytes while it is learnt, and two folds learn at once.
+"""
 _ITERATIONS = 300
 _TOLERANCE = 1e-3
 
@@ -66,13 +70,16 @@ class Terms:
     idf: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> "Terms":
-        """The words of some texts; there may be none.
+    def fit(cls, texts: Sequence[str], categories: int) -> "Terms":
+        """The words of some texts of so many categories; there may be none.
 
-        Of many texts also pairs of words, and no term that occurs in one alone.
+        Of many texts also pairs of words, and no term that occurs in one alone. Of too many terms
+        the most frequent ones are kept.
         """
         is_many = len(texts) >= _MANY_TEXTS
-        vectorizer = _vectorizer(min_df=1 + is_many, ngram_range=(1, 1 + is_many))
+        most = min(_MOST_TERMS, _MOST_COEFFICIENTS // categories)
+        limits = {"min_df": 1 + is_many, "max_features": most}
+        vectorizer = _vectorizer(ngram_range=(1, 1 + is_many), **limits)
         try:
             vectorizer.fit(_cut(texts))
         except ValueError:  # no text has a word
