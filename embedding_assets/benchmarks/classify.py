@@ -18,7 +18,8 @@ from embedding_assets.documents.classify.evaluation import (
     Probabilities,
     threshold_for,
 )
-from embedding_assets.documents.classify.label_files import read_categories, read_table
+from embedding_assets.documents.classify.label_files import read_categories
+from embedding_assets.documents.classify.label_tables import read_table
 from embedding_assets.documents.classify.labels import LabelledTexts, LabelNotes, fold
 from embedding_assets.embedding.encoder import Encoder, Vectors
 from embedding_assets.embedding.model import DEFAULT_MODEL, load_encoder, resolve_model

@@ -1,33 +1,27 @@
 """Labelled texts and described categories out of files: tables, folders, lists of categories."""
 
-import csv
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
+from embedding_assets.documents.classify.label_tables import TABLES, read_table
 from embedding_assets.documents.classify.labels import Category, LabelledRow
-from embedding_assets.errors import (
-    InputNotFoundError,
-    SchemaError,
-    UnreadableInputError,
-)
+from embedding_assets.documents.own_files import is_about, is_own, is_whole, label_in, readable
+from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
 from embedding_assets.storage.slices import digest_of
 
-TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+READER_CODE = "2"
+"""Changes whenever the same files would be read otherwise."""
 LISTS = ("categories.yaml", "categories.yml", "categories.json")
-_TEXT, _LABELS = "text", ("label", "category")
 _PLAIN = (".txt", ".md")
 _MOST_BYTES = 4 * 8_000
 """Of a text file, as more of it is not learnt from: four bytes to the character."""
-_LONGEST_FIELD = 2**24
-_BATCH_ROWS = 2_048
 _DOCUMENTS_AT_ONCE = 256
 _ANOTHER = "Put it there, or name another file."
 
@@ -51,13 +45,13 @@ class LabelFiles:
 
     def digest(self) -> str:
         """Changes whenever the content of a file does, or a file comes or goes."""
-        return digest_of([(name, _sha256(path)) for name, path in self._files()])
+        return digest_of(READER_CODE, [(name, _sha256(path)) for name, path in self._files()])
 
     def signature(self) -> str:
         """Changes whenever a file appears, changes or goes; no file is read for it."""
         found = []
-        for path in (self.labels, self.categories):
-            files = sorted(path.rglob("*")) if path and path.is_dir() else [path] if path else []
+        for path in filter(None, (self.labels, self.categories)):
+            files = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
             found += [(str(file), *_stamp(file)) for file in files]
         return digest_of(found)
 
@@ -77,7 +71,7 @@ class LabelFiles:
         if self.labels is None:
             return
         _require_there(self.labels, "classification.labels")
-        if self.labels.is_dir():
+        if os.path.isdir(self.labels):
             yield from _folder_rows(self.labels, read)
         else:
             yield from read_table(self.labels)
@@ -85,58 +79,35 @@ class LabelFiles:
     def _list(self) -> Path | None:
         if self.categories is not None:
             return self.categories
-        if self.labels is None or not self.labels.is_dir():
+        if self.labels is None:
             return None
-        return next((path for name in LISTS if (path := self.labels / name).is_file()), None)
+        paths = (self.labels / name for name in LISTS)
+        return next((path for path in paths if os.path.isfile(path)), None)
 
     def _files(self) -> list[tuple[str, Path]]:
         files = []
-        if self.labels is not None and self.labels.is_dir():
-            files = [(p.relative_to(self.labels).as_posix(), p) for p in _visible(self.labels)]
+        if self.labels is not None and os.path.isdir(self.labels):
+            seen = [p for p in _visible(self.labels) if p.parent != self.labels or not is_about(p)]
+            files = [(p.relative_to(self.labels).as_posix(), p) for p in seen]
         elif self.labels is not None:
             files = [(self.labels.name, self.labels)]
         return [*files, *([("categories", self.categories)] if self.categories else [])]
 
 
-def read_table(path: Path) -> Iterator[LabelledRow]:
-    """The rows of a table, read just ahead of their use.
-
-    Raises InputNotFoundError, UnreadableInputError, SchemaError naming the missing column.
-    """
-    readers = {
-        ".parquet": _parquet_rows,
-        ".jsonl": _json_rows,
-        ".csv": _csv_rows,
-        ".tsv": _csv_rows,
-    }
-    if not path.exists():
-        raise InputNotFoundError(f"{path} does not exist.", _ANOTHER)
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UnreadableInputError(
-            f"{path} is no table of labelled texts.",
-            f"Name a file that ends in {', '.join(TABLES)}.",
-        )
-    try:
-        yield from reader(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UnreadableInputError(
-            f"{path} cannot be read: {error}.", "Write it anew, as UTF-8 where it is text."
-        ) from error
-
-
 def read_categories(path: Path) -> list[Category]:
     """The categories of a YAML or JSON file: a list of names, a mapping of names to descriptions,
-    or a list of mappings with "name" and "description".
+    or a list of mappings with "name" and "description"; in YAML `No` and `007` are what they say.
 
     Raises InputNotFoundError, UnreadableInputError, SchemaError.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        found = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+        is_json = path.suffix.lower() == ".json"
+        # This loader makes nothing but text: the other ones read `No` as False, and 007 as 7.
+        found = json.loads(text) if is_json else yaml.load(text, Loader=yaml.BaseLoader)
     except FileNotFoundError:
         raise InputNotFoundError(f"{path} does not exist.", _ANOTHER) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UnreadableInputError(f"{path} cannot be read: {error}.", "Mend the file.") from error
     if isinstance(found, Mapping):
         pairs = [*found.items()]
@@ -144,9 +115,11 @@ def read_categories(path: Path) -> list[Category]:
         pairs = [_pair(path, each) for each in found]
     else:
         raise _unlike(path)
-    categories = [Category(_words(name), _words(said)) for name, said in pairs]
+    categories = [Category(_words(name), _said(said)) for name, said in pairs]
     if not all(each.name for each in categories):
         raise _unlike(path)
+    if torn := next((each for each in categories if not is_whole(each.name + each.text)), None):
+        raise UnreadableInputError(f"{path} has half a letter in {torn.name!r}.", "Mend the file.")
     return categories
 
 
@@ -171,89 +144,34 @@ def _words(value: Any) -> str:
     return "" if value is None else " ".join(str(value).split())
 
 
-def _parquet_rows(path: Path) -> Iterator[LabelledRow]:
-    with pq.ParquetFile(path) as file:
-        label = _label_column(path, file.schema_arrow.names)
-        for batch in file.iter_batches(_BATCH_ROWS, columns=[_TEXT, label]):
-            pairs = zip(batch[_TEXT].to_pylist(), batch[label].to_pylist(), strict=True)
-            yield from (_row(text, name) for text, name in pairs)
-
-
-def _json_rows(path: Path) -> Iterator[LabelledRow]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None
-            if not isinstance(entry, dict):
-                raise ValueError(f"line {number} is no object")
-            label = _label_column(path, [*entry], f" in line {number}")
-            yield _row(entry[_TEXT], entry[label])
-
-
-def _csv_rows(path: Path) -> Iterator[LabelledRow]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head = file.readline()
-        file.seek(0)
-        delimiter = max(",;\t|", key=head.count)
-        reader = csv.reader(file, delimiter=delimiter)
-        try:
-            names = [name.strip().lower() for name in next(reader, [])]
-            label = names.index(_label_column(path, names))
-            text = names.index(_TEXT)
-            for fields in reader:
-                if len(fields) > len(names):
-                    raise UnreadableInputError(
-                        f"Line {reader.line_num} of {path} has {len(fields)} fields, not "
-                        f"{len(names)}.",
-                        f"Put quotes around texts with {delimiter!r}.",
-                    )
-                if fields:
-                    yield LabelledRow(
-                        *(fields[at] if at < len(fields) else None for at in (text, label))
-                    )
-        except csv.Error as error:
-            raise ValueError(f"line {reader.line_num}: {error}") from None
-
-
-def _row(text: Any, label: Any) -> LabelledRow:
-    return LabelledRow(*(None if each is None else str(each) for each in (text, label)))
-
-
-def _label_column(path: Path, names: Sequence[str], where: str = "") -> str:
-    label = next((name for name in _LABELS if name in names), None)
-    if _TEXT not in names or label is None:
-        lacks = _TEXT if _TEXT not in names else "label"
-        raise SchemaError(
-            f'{path} has no column "{lacks}"{where}.',
-            'It needs the columns "text" and "label" (or "category").',
-        )
-    return label
+def _said(description: Any) -> str:
+    """A description; of YAML's words for nothing none."""
+    words = _words(description)
+    return "" if words in ("~", "null") else words
 
 
 def _folder_rows(folder: Path, read: ReadText) -> Iterator[LabelledRow]:
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in LISTS:
+    with readable(folder):
+        entries = sorted(each for each in folder.iterdir() if is_own(each))
+    for entry in entries:
+        if os.path.isdir(entry):
+            label = label_in(entry)
+            yield from (LabelledRow(text, label) for text in _document_texts(entry, read))
+        elif not os.path.isfile(entry) or entry.name in LISTS:
             continue
-        if entry.is_dir():
-            yield from (LabelledRow(text, entry.name) for text in _document_texts(entry, read))
         elif entry.suffix.lower() in TABLES:
             yield from read_table(entry)
         elif entry.suffix.lower() in _PLAIN:
-            with entry.open(encoding="utf-8-sig", errors="replace") as file:
-                yield from (LabelledRow(line, entry.stem) for line in file if line.strip())
+            label = label_in(entry)
+            with readable(entry), entry.open(encoding="utf-8-sig", errors="replace") as file:
+                yield from (LabelledRow(line, label) for line in file if line.strip())
 
 
 def _document_texts(folder: Path, read: ReadText) -> Iterator[str | None]:
     others = []
     for file in _visible(folder):
         if file.suffix.lower() in _PLAIN:
-            with file.open("rb") as opened:
-                yield opened.read(_MOST_BYTES).decode("utf-8", "ignore").removeprefix("\ufeff")
+            yield _beginning(file)
         else:
             others.append(file)
     for start in range(0, len(others), _DOCUMENTS_AT_ONCE):
@@ -262,15 +180,24 @@ def _document_texts(folder: Path, read: ReadText) -> Iterator[str | None]:
         yield from map(texts.get, some)
 
 
+def _beginning(file: Path) -> str | None:
+    """The beginning of a text file; None for one that may not be read, as for any document."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MOST_BYTES).decode("utf-8", "ignore").removeprefix("\ufeff")
+    except OSError:
+        return None
+
+
 def _require_there(path: Path | None, setting: str) -> None:
-    if path is not None and not path.exists():
+    if path is not None and not os.path.exists(path):
         raise InputNotFoundError(f"{path} does not exist.", f"Put it there, or mend {setting}.")
 
 
 def _visible(folder: Path) -> list[Path]:
     parts = ((path, path.relative_to(folder).parts) for path in folder.rglob("*"))
     hidden = ((path, any(part.startswith(".") for part in names)) for path, names in parts)
-    return sorted(path for path, is_hidden in hidden if not is_hidden and path.is_file())
+    return sorted(path for path, is_hidden in hidden if not is_hidden and os.path.isfile(path))
 
 
 def _sha256(path: Path) -> str | None:
@@ -285,6 +212,6 @@ def _sha256(path: Path) -> str | None:
 def _stamp(path: Path) -> tuple[int, int, int] | tuple[()]:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns

@@ -7,11 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedding_assets.documents.classify.label_files import (
-    LabelFiles,
-    read_categories,
-    read_table,
-)
+from embedding_assets.documents.classify.label_files import LabelFiles, read_categories
+from embedding_assets.documents.classify.label_tables import read_table
 from embedding_assets.documents.classify.labels import Category, LabelledRow, LabelledTexts
 from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
 
@@ -65,7 +62,16 @@ def test_a_table_gives_its_rows(tmp_path, name, write):
         ("a.csv", b"text,label\n\xff\xfe,x\n", UnreadableInputError, "cannot be read"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"', UnreadableInputError, "line 2"),
         ("a.jsonl", '{"label": "b"}', SchemaError, 'no column "text" in line 1'),
-        ("a.jsonl", "[1]", UnreadableInputError, "line 1 is no object"),
+        ("a.csv", 'text,label\na,x\n"b,y\nc,x\n', UnreadableInputError, "lines 3 to 4: unexpected"),
+        ("a.csv", 'text,label\n"b,y\n"c" d,x\n', UnreadableInputError, "lines 2 to 3: .* expected"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "\\ud800"}',
+            UnreadableInputError,
+            "1: .*half a letter",
+        ),
+        ("a.jsonl", "[" * 100_000, UnreadableInputError, "line 1: .*recursion"),
+        ("a.jsonl", "[1]", UnreadableInputError, "line 1: it is no object"),
         ("a.parquet", "PAR1 no more", UnreadableInputError, "cannot be read"),
         ("a.xlsx", "", UnreadableInputError, "no table of labelled texts"),
     ],
@@ -77,8 +83,14 @@ def test_what_is_no_table_of_labelled_texts_is_named(tmp_path, name, content, er
         list(read_table(path))
 
 
+def test_quotes_within_a_field_that_has_none_around_it_are_letters(tmp_path):
+    (tmp_path / "a.csv").write_text('text,label\nHe said "hi" twice,x\n5" pipe,y\n"a ""b""",x\n')
+    texts = [row.text for row in read_table(tmp_path / "a.csv")]
+    assert texts == ['He said "hi" twice', '5" pipe', 'a "b"']
+
+
 def test_a_line_of_csv_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedding_assets.documents.classify.label_files._LONGEST_FIELD", 9)
+    monkeypatch.setattr("embedding_assets.documents.classify.label_tables._LONGEST_FIELD", 9)
     (tmp_path / "a.csv").write_text("text,label\na,x\n" + "b" * 10)
     try:
         with pytest.raises(UnreadableInputError, match="line 3: field larger"):
@@ -132,6 +144,30 @@ def test_categories_by_name_and_description(tmp_path, name, content):
     assert read_categories(tmp_path / name) == [Category("fees", "what is due"), Category("food")]
 
 
+def test_names_of_categories_stay_as_they_are_written(tmp_path):
+    (tmp_path / "a.yaml").write_text("[Yes, No, on, 007, 1_000, 2024-01-05, 1:30, null]")
+    found = [each.name for each in read_categories(tmp_path / "a.yaml")]
+    assert found == ["Yes", "No", "on", "007", "1_000", "2024-01-05", "1:30", "null"]
+    (tmp_path / "b.yaml").write_text("No: ~\nYes: null\n")
+    expected = [Category("No"), Category("Yes")]
+    assert read_categories(tmp_path / "b.yaml") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.yaml", "[" * 100_000, "recursion"),
+        ("a.json", "[" * 100_000, "recursion"),
+        ("a.json", '["\\ud800", "b"]', "half a letter"),
+        ("a.yaml", '["\\ud800", "b"]', "half a letter"),
+    ],
+)
+def test_categories_that_cannot_be_read_are_named(tmp_path, name, content, why):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UnreadableInputError, match=why):
+        read_categories(tmp_path / name)
+
+
 @pytest.mark.parametrize("content", ["just words", "[[1]]", "[{description: a}]", "- ''", "{a"])
 def test_what_is_no_list_of_categories_is_named(tmp_path, content):
     (tmp_path / "a.yaml").write_text(content)
@@ -163,6 +199,62 @@ def test_a_folder_with_a_folder_for_each_category(tmp_path):
     assert files.described() == [Category("law", "courts")]
 
 
+def leave_behind(folder):
+    """What editors, systems and people leave in folders."""
+    (folder / ".#a.txt").symlink_to("user@host.1:2")
+    (folder / "._a.txt").write_bytes(b"\0\xff")
+    (folder / "gone.txt").symlink_to("nowhere")
+    (folder / "gone.csv").symlink_to("nowhere")
+
+
+def test_what_editors_and_systems_leave_in_a_folder_is_no_label(tmp_path):
+    (tmp_path / "law.txt").write_text("first\n")
+    (tmp_path / "old.txt").mkdir()
+    (tmp_path / "old.txt" / "a.txt").write_text("about old ones")
+    files = LabelFiles(tmp_path)
+    before = files.digest()
+    for folder in (tmp_path, tmp_path / "old.txt"):
+        leave_behind(folder)
+    (tmp_path / "README.md").write_text("Where they come from\n")
+    assert files.digest() == before
+    assert files.signature()
+    assert [(row.text.strip(), row.label) for row in files.rows(unread)] == [
+        ("first", "law"), ("about old ones", "old.txt"),
+    ]  # fmt: skip
+
+
+def test_labels_that_may_not_be_read_are_named_and_documents_counted(tmp_path, monkeypatch):
+    (tmp_path / "law").mkdir()
+    (tmp_path / "law" / "a.txt").write_text("a")
+    (tmp_path / "more.txt").write_text("a")
+
+    def refused(path, *given, **named):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.open", refused)
+    files = LabelFiles(tmp_path)
+    rows = files.rows(unread)
+    assert next(rows) == LabelledRow(None, "law")
+    with pytest.raises(UnreadableInputError, match=r"more\.txt cannot be read: Permission"):
+        next(rows)
+    assert files.digest() and files.signature()
+    monkeypatch.setattr("pathlib.Path.iterdir", refused)
+    with pytest.raises(UnreadableInputError, match="cannot be read: Permission"):
+        next(files.rows(unread))
+    monkeypatch.setattr("pathlib.Path.stat", refused)
+    assert LabelFiles(tmp_path / "law" / "a.txt").signature()
+
+
+@pytest.mark.parametrize("name", ["foo\udcff.txt", "foo\udcff"])
+def test_a_category_whose_name_is_no_text_is_named(tmp_path, name):
+    if name.endswith("txt"):
+        (tmp_path / name).write_text("first\n")
+    else:
+        (tmp_path / name).mkdir()
+    with pytest.raises(UnreadableInputError, match=r"foo\\udcff.* is no UTF-8"):
+        list(LabelFiles(tmp_path).rows(unread))
+
+
 def test_the_digest_changes_with_content_alone(tmp_path):
     write_csv(tmp_path / "a.csv")
     files = LabelFiles(tmp_path / "a.csv")
@@ -185,7 +277,7 @@ def test_descriptions_alone_have_no_rows(tmp_path):
 _READ_ALL = """
 import resource, sys
 from pathlib import Path
-from embedding_assets.documents.classify.label_files import read_table
+from embedding_assets.documents.classify.label_tables import read_table
 from embedding_assets.documents.classify.labels import LabelledTexts
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = LabelledTexts.from_rows(read_table(Path(sys.argv[1])))
