@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from embedding_assets.errors import RegistryError, RegistryUnreachableError, is_transient
 from embedding_assets.storage.files import is_alive
+from embedding_assets.storage.folders import published_folder
 from embedding_assets.storage.lock import locked
 
 if TYPE_CHECKING:
@@ -28,12 +29,17 @@ FINGERPRINT = "fingerprint"
 CONTENT = "content_sha256"
 """The tags of a version: of the vectors that it makes, and of its files."""
 _MODULES = "modules.json"
+_FETCH_SECONDS = 600.0
 _AWAY = {
     "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "TEMPORARILY_UNAVAILABLE",
 }  # fmt: skip
 """What a server answers that may answer otherwise a moment later."""
 _STORE_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _ONE_STORE = threading.RLock()
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_ANSWER_SECONDS, _FILE_SECONDS = "10", "120"
+"""How long a server that says nothing is waited for, at each of three attempts; and one that stores
+or sends a file, which is silent meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class Registry:
         """The connected client. Raises RegistryError when the store cannot be reached."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault(_TIMEOUT, _ANSWER_SECONDS)
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # into --json
         import logging
 
@@ -215,28 +222,16 @@ class Registry:
 
     def fetch(self, name: str, version: str, target: Path) -> Path:
         """The Sentence Transformers folder of a registered version, copied below `target` unless
-        it is there.
+        it is there. Whoever else fetches one is waited for.
 
-        Raises RegistryError when there is no such version, or it holds no such folder.
+        Raises RegistryError when there is no such version, or it holds no such folder; `target` is
+        then as it was. StoreLockedError, OutputError subclasses.
         """
-        if not target.exists():
-            import mlflow
-
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetched-") as work:
-                with self._named_errors(), _mlflow_on(self.tracking_uri):
-                    found = mlflow.artifacts.download_artifacts(
-                        f"models:/{name}/{version}", dst_path=str(Path(work) / "model")
-                    )
-                os.rename(found, target)
-        modules = sorted(target.rglob(_MODULES), key=lambda path: len(path.parts))
-        if not modules:
-            raise RegistryError(
-                f"Version {version} of {name} in {self.tracking_uri} holds no Sentence "
-                "Transformers model.",
-                "Register one with mlflow.sentence_transformers, or stage a folder.",
-            )
-        return modules[0].parent
+        found = _model_in(target)
+        if found is None:
+            with locked(self.data_dir / "locks" / "fetch.lock", _FETCH_SECONDS):
+                found = _model_in(target) or self._download(name, version, target)
+        return found
 
     @contextmanager
     def vector_run(
@@ -286,6 +281,24 @@ class Registry:
         )
         return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
+    def _download(self, name: str, version: str, target: Path) -> Path:
+        import mlflow
+
+        with published_folder(target) as staged:
+            with self._named_errors(), _mlflow_on(self.tracking_uri), _patient():
+                mlflow.artifacts.download_artifacts(
+                    f"models:/{name}/{version}", dst_path=str(staged)
+                )
+            found = _model_in(staged)
+            if found is None:
+                raise RegistryError(
+                    f"Version {version} of {name} in {self.tracking_uri} holds no Sentence "
+                    "Transformers model, or its files are not there.",
+                    "Register one with mlflow.sentence_transformers, or stage a folder.",
+                )
+            os.utime(staged)  # as old as it is here, whatever its files say
+        return target / found.relative_to(staged)
+
     def _register(self, entry: ModelEntry, experiment: str) -> ModelVersion:
         import mlflow
         import mlflow.sentence_transformers
@@ -296,6 +309,7 @@ class Registry:
         with (
             self._named_errors(),
             _mlflow_on(self.tracking_uri),
+            _patient(),
             mlflow.start_run(experiment_id=experiment, run_name="register", tags=tags),
         ):
             mlflow.log_params(dict(entry.details))
@@ -346,7 +360,9 @@ class Registry:
                 staged.symlink_to(content.resolve())
             else:
                 staged.write_bytes(content)
-            self.client.log_artifact(run_id, str(staged), folder or None)
+            client = self.client
+            with _patient():
+                client.log_artifact(run_id, str(staged), folder or None)
 
     def _is_embedding_model(self, version: "MlflowVersion") -> bool:
         """Whether it was registered here as one, or holds what `fetch` looks for."""
@@ -421,6 +437,26 @@ def _mlflow_on(uri: str) -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Lets files take their time, for the block; another time that somebody has set stays."""
+    with _ONE_STORE:
+        is_own = os.environ.get(_TIMEOUT) == _ANSWER_SECONDS
+        if is_own:
+            os.environ[_TIMEOUT] = _FILE_SECONDS
+        try:
+            yield
+        finally:
+            if is_own:
+                os.environ[_TIMEOUT] = _ANSWER_SECONDS
+
+
+def _model_in(folder: Path) -> Path | None:
+    """The outermost Sentence Transformers folder; None where there is none."""
+    found = sorted(folder.rglob(_MODULES), key=lambda path: len(path.parts))
+    return found[0].parent if found else None
 
 
 def _is_away(error: Exception) -> bool:

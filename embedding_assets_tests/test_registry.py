@@ -1,10 +1,15 @@
 import os
+import shutil
 import socket
 import threading
 
 import mlflow
 import pytest
-from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.artifacts import download_artifacts
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+)
 
 from embedding_assets.embedding.model import DEFAULT_MODEL, resolve_model
 from embedding_assets.errors import RegistryError
@@ -16,6 +21,7 @@ from embedding_assets.registry import (
     TrainedModel,
     registered_name,
 )
+from embedding_assets.storage.lock import locked
 from embedding_assets_tests.storage import processes
 
 
@@ -155,6 +161,40 @@ def test_a_server_that_does_not_answer_is_named(tmp_path, monkeypatch):
         registry.version_of("mini", "f1")
 
 
+def test_a_server_that_says_nothing_is_not_waited_for_long_unless_somebody_wants_it(
+    registry, monkeypatch
+):
+    for own, seconds in ((None, 10), ("300", 300)):
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+        if own:
+            monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", own)
+        assert Registry(registry.tracking_uri, "tests", registry.data_dir).client
+        assert MLFLOW_HTTP_REQUEST_TIMEOUT.get() == seconds
+
+
+@pytest.mark.parametrize(("asked", "files"), [("10", 120), ("300", 300)])
+def test_files_take_their_time(registry, tmp_path, monkeypatch, asked, files):
+    """The variable is read at each request; a process that is started inherits it."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", asked)
+    waits = []
+
+    def noted(function):
+        def call(*args, **kwargs):
+            waits.append(MLFLOW_HTTP_REQUEST_TIMEOUT.get())
+            return function(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.client, "log_artifact", noted(registry.client.log_artifact))
+        patch.setattr(mlflow.artifacts, "download_artifacts", noted(download_artifacts))
+        trained = TrainedModel("slow", f"of {asked}", {}, {}, {"model/modules.json": b"[]"})
+        version = registry.ensure_trained(trained)
+        registry.fetch("slow", version.version, tmp_path / "slow")
+    assert waits == [files, files]
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == asked
+
+
 def test_a_local_store_that_is_no_database_is_named(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database" * 1_000)
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "tests", tmp_path)
@@ -261,3 +301,67 @@ def test_a_workspace_leaves_the_store_of_its_process_as_it_was(
     assert mlflow.is_tracking_uri_set() == bool(outer)
     if outer:
         assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (outer, outer)
+
+
+@pytest.fixture
+def theirs(registry, tmp_path):
+    """A version whose files are on a disk that is away; where they would be."""
+    name, place = f"theirs of {tmp_path.name}", tmp_path / "disk" / "model"
+    registry.client.create_registered_model(name)
+    registry.client.create_model_version(name, place.as_uri())
+    return name, place
+
+
+def put_files(place):
+    place.mkdir(parents=True)
+    (place / "modules.json").write_text("[]")
+    os.utime(place, (0, 0))
+
+
+def test_files_that_were_away_are_fetched_when_they_are_there(registry, theirs, tmp_path):
+    name, place = theirs
+    target = tmp_path / "fetched" / "model"
+    with pytest.raises(RegistryError, match="its files are not there"):
+        registry.fetch(name, "1", target)
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()  # as earlier releases left it
+    put_files(place)
+    found = registry.fetch(name, "1", target)
+    assert (found / "modules.json").exists() and found.is_relative_to(target)
+    assert list(target.parent.iterdir()) == [target]
+    assert target.stat().st_mtime > 0
+    shutil.rmtree(place)
+    assert registry.fetch(name, "1", target) == found
+
+
+def test_two_that_fetch_the_same_version_at_once_get_one_folder(
+    registry, theirs, tmp_path, monkeypatch
+):
+    name, place = theirs
+    put_files(place)
+    target, found, second = tmp_path / "fetched" / "model", [], threading.Event()
+    locks = []
+
+    def noted(path, timeout_seconds):
+        if path.name == "fetch.lock":
+            locks.append(path)
+            if len(locks) == 2:
+                second.set()
+        return locked(path, timeout_seconds)
+
+    def download(uri, dst_path):
+        second.wait()  # until both want it
+        return download_artifacts(uri, dst_path=dst_path)
+
+    monkeypatch.setattr("embedding_assets.registry.locked", noted)
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
+    threads = [
+        threading.Thread(target=lambda: found.append(registry.fetch(name, "1", target)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and {*found} == {found[0]}
+    assert (found[0] / "modules.json").exists()
