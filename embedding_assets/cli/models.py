@@ -11,6 +11,7 @@ from embedding_assets.cli.training import model_train
 if TYPE_CHECKING:
     from embedding_assets.release.gate_table import Judgement
     from embedding_assets.release.promote import Switched
+    from embedding_assets.release.seats import Seat
     from embedding_assets.release.stage import Staged
     from embedding_assets.release.work import Done, Price
 
@@ -86,7 +87,7 @@ def model_rollback(as_json: AsJson = False) -> None:
     """Let the model before serve again, at once."""
     from embedding_assets.release.promote import roll_back
 
-    show(roll_back(workspace()), _switched_text, as_json)
+    show(roll_back(workspace(), tell=_tell_switch), _switched_text, as_json)
 
 
 @app.command("drop")
@@ -123,6 +124,11 @@ def _tell(what: "Price | Done") -> None:
 
     text = _price_text(what) if isinstance(what, Price) else _done_text(what)
     sys.stderr.write(text + "\n")
+
+
+def _tell_switch(champion: "Seat") -> None:
+    """Told at once: a registry that does not answer is waited for after that."""
+    sys.stderr.write(f"{champion.model} serves; the warehouse and the registry follow.\n")
 
 
 def _price_text(price: "Price") -> str:

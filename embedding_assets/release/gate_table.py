@@ -26,6 +26,8 @@ GATES_SCHEMA = pa.schema(
     ]
 )
 """One row per gate of the last judgement."""
+_CONTENT = "content"
+"""Of the basis: what was stored. It is long and told nobody."""
 GATES = (
     "completeness", "norms", "truncation", "duplicates", "neighbour_overlap", "ann_recall",
     "retrieval", "retrieval_hybrid", "document_self_retrieval", "account_self_retrieval",
@@ -67,7 +69,9 @@ class Judgement:
         ]  # fmt: skip
         table = pa.Table.from_pylist(rows, schema=GATES_SCHEMA)
         digest = digest_of(GATES_TABLE, table.to_pylist(), self.basis)
-        return table_slice(table, digest, basis=self.basis, closed=len(self.closed))
+        shown = {name: value for name, value in self.basis.items() if name != _CONTENT}
+        content = self.basis.get(_CONTENT)
+        return table_slice(table, digest, basis=shown, of=content, closed=len(self.closed))
 
     @classmethod
     def stored(cls, table: ParquetTable) -> "Judgement | None":
@@ -78,8 +82,10 @@ class Judgement:
         rows = table.read().to_pylist()
         names = ("verdict", "words", "value", "champion", "limit")
         found = tuple(Gate(row["gate"], *(row[name] for name in names)) for row in rows)
-        first = rows[0]
+        first, basis = rows[0], dict(footer.stats["basis"])
+        if footer.stats.get("of") is not None:  # releases before kept none
+            basis[_CONTENT] = footer.stats["of"]
         return cls(
             found, first["challenger_fingerprint"], first["champion_fingerprint"],
-            first["judged_at"], footer.stats["basis"],
+            first["judged_at"], basis,
         )  # fmt: skip

@@ -1,22 +1,21 @@
 """The gates: the challenger judged against the champion on what is stored of both."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from hashlib import file_digest, sha256
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError
-from embedding_assets.experiments.plan import CHALLENGER
+from embedding_assets.experiments.plan import CHALLENGER, Experiment
 from embedding_assets.forget.used import chunk_texts
 from embedding_assets.quality import gates
 from embedding_assets.quality.collections import Collection, load_collection
 from embedding_assets.quality.encoded import encoded
 from embedding_assets.quality.evaluation import judged_queries
-from embedding_assets.quality.gates import GATES_CODE, Gate, Limits, Soundness
+from embedding_assets.quality.gates import Gate, Limits, Soundness
 from embedding_assets.quality.overlap import neighbour_overlap
 from embedding_assets.quality.pairs import Pairs, account_pairs, document_pairs, sampled
 from embedding_assets.quality.self_retrieval import self_retrieval
+from embedding_assets.release.basis import JUDGED_TABLES, basis_of
 from embedding_assets.release.gate_table import Judgement
 from embedding_assets.release.stage import require_models_experiment, required
 from embedding_assets.storage.duck import query_engine
@@ -24,11 +23,9 @@ from embedding_assets.storage.duck import query_engine
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
-_TABLES = ("doc_vectors", "account_embeddings", "item_embeddings")
 _MADE_OF = {"doc_vectors": "documents", "account_embeddings": "account_texts"}
 _TEXTS = 1_000
 _BATCH_ROWS = 16_384
-_CHANGED = 0.1
 
 
 def judge(
@@ -40,55 +37,17 @@ def judge(
     meanwhile is computed by the next run.
     Raises CollectionError for labelled queries that cannot be read.
     """
-    return Judgement(
-        tuple(_Judge(champion, challenger, due).all()),
-        challenger.fingerprint,
-        champion.fingerprint,
-        datetime.now(UTC),
-        basis_of(champion, challenger),
-    )
-
-
-def basis_of(champion: "Workspace", challenger: "Workspace") -> dict[str, Any]:
-    """By what it is known whether a judgement would still be the same."""
-    limits = challenger.settings.release
-    folder = challenger.settings.search.evaluation
-    tried = required(champion.seats)
-    return {
-        "code": GATES_CODE,
-        "limits": limits.model_dump(mode="json", exclude={"keep_days", "valid_hours"}),
-        "queries": _content(Path(folder).expanduser()) if folder else None,
-        "experiment": tried.experiment,
-        "rows": {name: champion.rows(name) for name in _TABLES},
-    }
-
-
-def why_stale(found: Judgement, champion: "Workspace", challenger: "Workspace") -> str | None:
-    """Why a judgement says nothing any more; None when it holds."""
-    now = basis_of(champion, challenger)
-    hours = challenger.settings.release.valid_hours
-    if (found.challenger, found.champion) != (challenger.fingerprint, champion.fingerprint):
-        return "it was another pair of models that was judged"
-    since = champion.seats.since
-    if since and found.at < datetime.fromisoformat(since):
-        return f"another model has begun to serve since, on {since[:16]} UTC"
-    if datetime.now(UTC) - found.at > timedelta(hours=hours):
-        return f"it was judged more than {hours:g} hours ago, on {found.at:%Y-%m-%d %H:%M} UTC"
-    for name in ("code", "limits", "queries", "experiment"):
-        if found.basis.get(name) != now[name]:
-            return f"what is judged by has changed ({name})"
-    for name, rows in now["rows"].items():
-        before = found.basis["rows"].get(name, 0)
-        if abs(rows - before) > _CHANGED * max(rows, before):
-            return f"{name} had {before:,} rows then and has {rows:,} now"
-    return None
+    basis = basis_of(champion, challenger)  # what comes while it judges was not judged
+    found = tuple(_Judge(champion, challenger, due).all())
+    models = challenger.fingerprint, champion.fingerprint
+    return Judgement(found, *models, datetime.now(UTC), basis)
 
 
 def slices_of(champion: "Workspace") -> dict[str, set[str | None]]:
     """What a challenger must have: the champion's slices by table, but those whose source is gone;
     None for a table of one slice."""
     found: dict[str, set[str | None]] = {}
-    for name in _TABLES:
+    for name in JUDGED_TABLES:
         table = champion.table(name)
         keys = {*table.keys()}
         if keys and name in _MADE_OF:
@@ -143,7 +102,7 @@ class _Judge:
 
     def soundness(self) -> Iterator[Gate]:
         sound = Soundness(self.challenger.model.window)
-        for name in _TABLES:
+        for name in JUDGED_TABLES:
             table = self.challenger.table(name)
             keys: Sequence[str | None] = table.keys() or ([None] if table.footer() else [])
             for key in keys:
@@ -219,7 +178,7 @@ class _Judge:
 
     def experiment(self) -> Gate:
         tried = required(self.champion.seats)
-        asked, ready = tried.experiment, tried.first or tried.staged
+        asked = tried.experiment
         if asked is None:
             return gates.not_applicable("experiment", "no experiment was asked for")
         try:
@@ -227,8 +186,12 @@ class _Judge:
             require_models_experiment(found)
         except EmbeddingAssetsError as error:
             return gates.missing("experiment", error.problem)
-        if ready is None or not found.started or found.started < datetime.fromisoformat(ready):
+        ready, since = tried.first or tried.staged, self.champion.seats.since
+        if ready is None or not _began_after(found, ready):
             why = f"{asked} did not begin after the challenger was complete ({ready})"
+            return gates.missing("experiment", why)
+        if since and not _began_after(found, since):
+            why = f"{asked} began before {since}, when another model served"
             return gates.missing("experiment", why)
         decision = found.decision
         if decision is None:
@@ -269,11 +232,6 @@ class _Judge:
                 yield from batch[column].to_pylist()
 
 
-def _content(folder: Path) -> str:
-    """A digest of the files in a folder; another one when any of them changes."""
-    digest = sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            content = file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder)}\0{content}\n".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+def _began_after(experiment: Experiment, moment: str) -> bool:
+    started = experiment.started
+    return started is not None and started >= datetime.fromisoformat(moment)

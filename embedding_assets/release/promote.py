@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from embedding_assets.errors import EmbeddingAssetsError, NotFoundError, StoreLockedError
 from embedding_assets.quality.gates import Gate, closed
 from embedding_assets.release.aliases import align_aliases
+from embedding_assets.release.basis import why_stale
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
-from embedding_assets.release.judge import judge, slices_of, structural, why_stale
+from embedding_assets.release.judge import judge, slices_of, structural
 from embedding_assets.release.remove import remove_seat
-from embedding_assets.release.seats import Seat, Seats
+from embedding_assets.release.seats import Left, Seat, Seats
 from embedding_assets.release.stage import catch_up, required
 
 if TYPE_CHECKING:
@@ -98,12 +99,15 @@ def require_open(workspace: "Workspace", challenger: "Workspace") -> None:
     _require(found.closed, f"Mend what they say, stage and judge again. {_EVALUATE}")
 
 
-def roll_back(workspace: "Workspace") -> Switched:
+def roll_back(
+    workspace: "Workspace", tell: Callable[[Seat], object] = lambda champion: None
+) -> Switched:
     """Let the model before serve again, at once: neither registry nor gates are asked.
 
     What was stored since it left is computed for it by the next runs. Its successor is the
-    challenger again and has to be judged anew. Raises NotFoundError when there is none to go back
-    to, StoreLockedError.
+    challenger again and has to be judged anew, unless a third one is tried meanwhile.
+    tell: is told who serves as soon as it does; warehouse and registry follow after that.
+    Raises NotFoundError when there is none to go back to, StoreLockedError.
     """
     with workspace.seats_file.locked():
         seats = workspace.seats
@@ -114,18 +118,23 @@ def roll_back(workspace: "Workspace") -> Switched:
             )
         back = seats.rolled_back()
         _write(workspace, back)
+    tell(back.champion)
     return _follow(workspace.at(back.champion), seats.champion)
 
 
 def remove_left(workspace: "Workspace") -> tuple[Seat, ...]:
-    """Remove what is kept of models that left more than `release.keep_days` ago, and of dropped
-    challengers; which ones. While a model is computed, or the registry may still call one of them
-    challenger, it waits for another night.
+    """Remove what is kept of models that left more than `release.keep_days` ago, and of challengers
+    that were dropped and never served; which ones. While a model is computed, or the registry may
+    still call one of them challenger, it waits for another night.
     """
     if workspace.seats_file.state() is None:
         return ()
     keep = timedelta(days=workspace.settings.release.keep_days)
     file = workspace.seats_file
+
+    def is_old(left: Left) -> bool:
+        return datetime.now(UTC) - datetime.fromisoformat(left.since) > keep
+
     with ExitStack() as held:
         try:
             held.enter_context(file.working())
@@ -134,12 +143,12 @@ def remove_left(workspace: "Workspace") -> tuple[Seat, ...]:
         # First nobody can go back to it, then it is removed: who is killed in between leaves it
         # among the retired, which the next one removes.
         with file.locked():
-            seats = workspace.seats.retiring(lambda left: _age(left.since) > keep)
+            seats = workspace.seats.retiring(is_old)
             if not seats.aliased:
                 return ()
             if seats != workspace.seats:
                 file.write(seats)
-        gone = seats.unused
+        gone = seats.unused(is_old)
         for seat in gone:
             remove_seat(workspace.at(seat))
         with file.locked():
@@ -186,7 +195,3 @@ def _follow(champion: "Workspace", before: Seat) -> Switched:
         except EmbeddingAssetsError as error:
             pending.append(error.problem)
     return Switched(champion.seat, before, tuple(pending))
-
-
-def _age(since: str) -> timedelta:
-    return datetime.now(UTC) - datetime.fromisoformat(since)

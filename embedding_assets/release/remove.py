@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from embedding_assets.asset_tables import DUCKDB_ASSETS, MODEL_ASSETS
 from embedding_assets.catalogue import app_index_folder
-from embedding_assets.errors import NotFoundError, StoreDamagedError, StoreLockedError
+from embedding_assets.errors import StoreLockedError
 from embedding_assets.library import index_folder, tombstones_file
-from embedding_assets.release.stage import FETCHED
+from embedding_assets.release.stage import fetched_folder
 from embedding_assets.storage.files import named_errors
 from embedding_assets.storage.folders import remove_folder
+from embedding_assets.training.make import RECORD
 
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
@@ -58,12 +59,12 @@ def remove_unused_models(workspace: "Workspace") -> tuple[str, ...]:
         except StoreLockedError:
             return ()
         used = list(_used(workspace))
-        since = time.time() - workspace.settings.release.keep_days * 86_400
+        since = time.time_ns() - workspace.settings.release.keep_days * 86_400e9
         folders = [
             folder
-            for kind in (workspace.trainer.folder, workspace.models_dir / FETCHED)
+            for kind in (workspace.trainer.folder, fetched_folder(workspace))
             for folder in sorted(kind.glob("[!.]*"))
-            if folder.is_dir() and _changed(folder) < since
+            if folder.is_dir() and not folder.is_symlink() and _changed(folder) < since
         ]
         gone = [each for each in folders if not _is_used(each, used)]
         for folder in gone:
@@ -76,18 +77,21 @@ def _used(workspace: "Workspace") -> Iterator[Path]:
     names = [settings.model.name, settings.training.base, settings.entities.encoder]
     yield from (Path(name).resolve() for name in names)
     yield from (Path(seat.model).resolve() for seat in workspace.seats.all)
-    try:
-        yield workspace.trainer.latest().folder
-    except (NotFoundError, StoreDamagedError):
-        return
+    # By its record's age alone: one that is damaged is told to whoever asks for the model.
+    records = workspace.trainer.folder.glob(f"*/{RECORD}")
+    yield from [path.parent.resolve() for path in sorted(records, key=_modified)[-1:]]
 
 
 def _is_used(folder: Path, used: Iterable[Path]) -> bool:
     return any(path.is_relative_to(folder.resolve()) for path in used)
 
 
-def _changed(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+def _changed(folder: Path) -> int:
+    return max(map(_modified, (folder, *folder.iterdir())))
+
+
+def _modified(path: Path) -> int:
+    return path.lstat().st_mtime_ns
 
 
 def _remove(path: Path) -> None:

@@ -47,6 +47,7 @@ class Challenger:
     indexes were complete (UTC, ISO 8601); None before. first: the same, when it was so for the
     first time.
     experiment: whose decision the gates ask for; None when none was wanted.
+    left: when it last ceased to serve; None for one that never did.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
@@ -56,6 +57,7 @@ class Challenger:
     staged: str | None = None
     experiment: str | None = None
     first: str | None = None
+    left: str | None = None
 
     def is_for(self, source: str, fingerprint: str) -> bool:
         """Whether it is what somebody else calls so, or knows by that fingerprint."""
@@ -69,12 +71,16 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Left:
-    """A model that no longer serves, and since when (UTC, ISO 8601)."""
+    """A model that no longer serves, and since when (UTC, ISO 8601).
+
+    served: False for one that was dropped before it ever did; nobody needs it back.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     seat: Seat
     since: str
+    served: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,12 @@ class Seats:
         """Another challenger, or none; the one before it is retired."""
         before, retired = self.challenger, self.retired
         if before and (challenger is None or challenger.seat != before.seat):
-            retired = (*retired, Left(before.seat, now()))
+            retired = (*retired, Left(before.seat, before.left or now(), before.left is not None))
         if challenger:
-            retired = tuple(left for left in retired if left.seat != challenger.seat)
+            again = [left for left in retired if left.seat == challenger.seat]
+            retired = tuple(left for left in retired if left not in again)
+            served = [left.since for left in again if left.served]
+            challenger = replace(challenger, left=max([*served, challenger.left or ""]) or None)
         return replace(self, challenger=challenger, retired=retired, aliased=False)
 
     def promoted(self) -> "Seats":
@@ -127,7 +136,7 @@ class Seats:
 
     def rolled_back(self) -> "Seats":
         """The model before the champion serves again; that one is the challenger again, unless a
-        third one is tried meanwhile."""
+        third one is tried meanwhile: then it is retired."""
         *earlier, last = self.earlier
         left = Left(self.champion, now())
         is_free = self.challenger is None or self.challenger.seat == last.seat
@@ -135,7 +144,9 @@ class Seats:
             self,
             champion=last.seat,
             since=now(),
-            challenger=Challenger(left.seat).complete() if is_free else self.challenger,
+            challenger=(
+                Challenger(left.seat, left=left.since).complete() if is_free else self.challenger
+            ),
             earlier=tuple(earlier),
             retired=self.retired if is_free else (*self.retired, left),
             aliased=False,
@@ -147,12 +158,13 @@ class Seats:
         kept = tuple(left for left in self.earlier if left not in old)
         return replace(self, earlier=kept, retired=(*self.retired, *old))
 
-    @property
-    def unused(self) -> tuple[Seat, ...]:
-        """The retired seats that nothing else names."""
+    def unused(self, is_old: Callable[[Left], bool]) -> tuple[Seat, ...]:
+        """The retired seats that nothing else names: of models that never served, and of those that
+        left too long ago."""
         tried = (self.challenger.seat,) if self.challenger else ()
         named = {seat.folder for seat in (self.champion, *tried)}
         named |= {left.seat.folder for left in self.earlier}
+        named |= {left.seat.folder for left in self.retired if left.served and not is_old(left)}
         retired = {left.seat.folder: left.seat for left in self.retired}
         return tuple(seat for folder, seat in retired.items() if folder not in named)
 

@@ -1,5 +1,6 @@
 """A model is computed beside the one that serves, without touching it."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +19,6 @@ from embedding_assets.release.work import Done, Price, make, prices
 if TYPE_CHECKING:
     from embedding_assets.workspace import Workspace
 
-FETCHED = "registry"
-"""Below `models`: where versions of the registry are fetched to."""
 _REGISTERED = "models:/"
 
 
@@ -172,6 +171,11 @@ def require_models_experiment(experiment: Experiment) -> None:
         )
 
 
+def fetched_folder(workspace: "Workspace") -> Path:
+    """Where versions of the registry are fetched to."""
+    return workspace.models_dir / "registry"
+
+
 def _require_tried(seats: Seats, seat: Seat) -> Challenger:
     """The challenger, which is in that seat. Raises NotFoundError when it is not any more."""
     tried = seats.challenger
@@ -200,8 +204,13 @@ def _known_champion(workspace: "Workspace") -> tuple[Seat, Seat]:
 
 
 def _new_seat(workspace: "Workspace", model: str, precision: str) -> Seat:
-    """The seat of a model that never had one."""
+    """The seat of a model that never had one; until it has, the upkeep takes it for a new one."""
     model = _local(workspace, model)
+    kinds = [folder.resolve() for folder in (workspace.trainer.folder, fetched_folder(workspace))]
+    for folder in (Path(model).resolve(), *Path(model).resolve().parents):
+        if folder.parent in kinds:
+            with suppress(FileNotFoundError):
+                os.utime(folder)
     fingerprint = workspace.fingerprint_of(model, precision)
     return Seat(model, precision, fingerprint, f"spaces/{fingerprint[:16]}")
 
@@ -241,4 +250,4 @@ def _local(workspace: "Workspace", model: str) -> str:
                 return place
         except ModelLoadError:
             pass  # made on another machine
-    return str(registry.fetch(name, number, workspace.models_dir / FETCHED / f"{name}-{number}"))
+    return str(registry.fetch(name, number, fetched_folder(workspace) / f"{name}-{number}"))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedding_assets.errors import EmbeddingAssetsError
+from embedding_assets.release.basis import why_stale
 from embedding_assets.release.gate_table import GATES_TABLE, Judgement
-from embedding_assets.release.judge import why_stale
 from embedding_assets.release.seats import Challenger, Left, Seat
 
 if TYPE_CHECKING:

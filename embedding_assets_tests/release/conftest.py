@@ -1,6 +1,8 @@
 import pytest
 
+from embedding_assets.release.stage import stage, take_seat
 from embedding_assets_tests.integration.tiny import tiny_model
+from embedding_assets_tests.release.judged import LENIENT
 from embedding_assets_tests.release.two_models import Place, fill, quick
 
 
@@ -21,3 +23,12 @@ def filled(tmp_path_factory):
 def place(filled, tmp_path, no_environment):
     with quick():
         yield filled.copy(tmp_path / "place")
+
+
+@pytest.fixture
+def staged(place):
+    """What serves, and the challenger beside it."""
+    opened = place.open(release=LENIENT)
+    tried = take_seat(opened, str(place.second))
+    stage(opened, tried)
+    return opened, tried

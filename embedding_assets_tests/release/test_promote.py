@@ -27,31 +27,10 @@ from embedding_assets.release.promote import (
 )
 from embedding_assets.release.stage import catch_up, stage, take_seat
 from embedding_assets.release.status import release_status, release_text
-from embedding_assets.release.work import PARTS
 from embedding_assets.search.documents import DocumentSearch
+from embedding_assets_tests.integration.tiny import tiny_model
+from embedding_assets_tests.release.judged import LENIENT, add_documents, keep, opened_gates
 from embedding_assets_tests.release.two_models import TOPICS, read_documents, write_documents
-
-LENIENT = {"margin": 1.0, "overlap": 0.0, "duplicates": 1.0}
-
-
-@pytest.fixture
-def staged(place):
-    opened = place.open(release=LENIENT)
-    tried = take_seat(opened, str(place.second))
-    stage(opened, tried)
-    return opened, tried
-
-
-def opened_gates(workspace, **changes):
-    """The gates judged, and then as the test wants them."""
-    found = evaluate_challenger(workspace)
-    gates = tuple(replace(gate, verdict=changes.get(gate.name, "passed")) for gate in found.gates)
-    keep(workspace, replace(found, gates=gates))
-    return found
-
-
-def keep(workspace, judgement):
-    workspace.table(GATES_TABLE).replace(judgement.to_slice())
 
 
 def test_every_gate_is_judged_and_tells_what_it_found(staged):
@@ -79,8 +58,10 @@ def test_a_promoted_model_serves_and_the_one_before_comes_back_at_once(place, st
     assert serving.accounts.similar("account-0", 3)
     assert serving.registry.aliased("champion") == [second.model_version]
     assert serving.registry.aliased("challenger") == []
-    back = roll_back(serving)
+    told = []
+    back = roll_back(serving, tell=told.append)
     assert back.champion.folder == ""
+    assert told == [back.champion]
     again = place.open(release=LENIENT)
     assert again.fingerprint == first.fingerprint
     assert again.registry.aliased("challenger") == [second.model_version]
@@ -88,6 +69,15 @@ def test_a_promoted_model_serves_and_the_one_before_comes_back_at_once(place, st
         roll_back(again)
     with pytest.raises(GateError, match="another model has begun to serve since"):
         promote(again)
+
+
+def test_the_registry_follows_after_it_was_told_who_serves(place, staged, monkeypatch):
+    opened_gates(staged[0])
+    promote(staged[0])
+    order = []
+    monkeypatch.setattr(Registry, "give_alias", lambda self, *args: order.append("registry"))
+    roll_back(place.open(release=LENIENT), tell=lambda champion: order.append(champion.folder))
+    assert order[:2] == ["", "registry"]
 
 
 def test_the_warehouse_shows_the_tables_of_the_model_that_serves(place, staged):
@@ -171,25 +161,7 @@ def test_results_of_other_models_limits_or_data_are_stale(place, staged):
         promote(place.open())
 
 
-def add_documents(place, workspace, texts):
-    """They are embedded by the model of the workspace."""
-    write_documents(place, texts)
-    read_documents(workspace)
-    for _ in PARTS[0].make(workspace):
-        pass
-
-
 TEA = {f"tea{n}": f"Steep the leaves for {n + 2} minutes and pour the tea." for n in range(4)}
-
-
-def test_results_of_a_store_that_has_grown_since_are_stale(place, staged):
-    first, second = staged
-    opened_gates(first)
-    before = second.rows("doc_vectors")
-    add_documents(place, first, TEA)
-    assert second.rows("doc_vectors") == before
-    with pytest.raises(GateError, match="doc_vectors had 4 rows then and has 8 now"):
-        promote(first)
 
 
 def test_results_on_other_labelled_queries_are_stale(place, staged):
@@ -330,6 +302,39 @@ def test_only_an_experiment_on_the_two_models_as_they_stand_counts(
     gates = {each.name: each for each in evaluate_challenger(first).gates}
     del first.__dict__["experiments"]
     assert gates["experiment"].verdict == verdict
+
+
+def test_an_experiment_with_another_champion_does_not_count(place, staged):
+    opened_gates(staged[0])
+    promote(staged[0])
+    serving = place.open(release=LENIENT)
+    stage(serving, take_seat(serving, str(tiny_model(place.folder / "third", 48))))
+    ready = datetime.fromisoformat(serving.seats.challenger.staged)
+    found = decided(MODELS, ready + timedelta(microseconds=1))
+    with serving.seats_file.locked():
+        tried = replace(serving.seats.challenger, experiment="models-1")
+        serving.seats_file.write(serving.seats.with_challenger(tried))
+    roll_back(serving)
+    first = place.open(release=LENIENT)
+    first.__dict__["experiments"] = SimpleNamespace(find=lambda id: found)
+    gate = {each.name: each for each in evaluate_challenger(first).gates}["experiment"]
+    del first.__dict__["experiments"]
+    assert (gate.verdict, "when another model served" in gate.words) == ("missing", True)
+
+
+def test_going_back_while_a_third_one_is_tried_keeps_who_leaves_for_keep_days(place, staged):
+    first, second = staged
+    opened_gates(first)
+    promote(first)
+    serving = place.open(release=LENIENT)
+    take_seat(serving, str(tiny_model(place.folder / "third", 48)))
+    roll_back(serving)
+    again = place.open(release=LENIENT)
+    align_aliases(again)
+    assert remove_left(again) == ()
+    assert second.table("doc_vectors").keys()
+    at_once = place.open(release={**LENIENT, "keep_days": 0})
+    assert remove_left(at_once) == (second.seat,)
 
 
 def test_what_is_forgotten_is_forgotten_by_every_model(staged):

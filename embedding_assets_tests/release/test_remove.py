@@ -6,7 +6,7 @@ import pytest
 
 from embedding_assets.domain_model import REGISTERED_NAME
 from embedding_assets.release.remove import remove_unused_models
-from embedding_assets.release.stage import FETCHED, take_seat
+from embedding_assets.release.stage import fetched_folder, look_at, take_seat
 from embedding_assets.storage.folders import remove_folder
 from embedding_assets.training.make import RECORD, Made
 from embedding_assets_tests.release.two_models import quick
@@ -29,7 +29,7 @@ def put(workspace, model, name, seconds):
 
 
 def fetched(workspace, model, name, seconds):
-    folder = workspace.models_dir / FETCHED / name
+    folder = fetched_folder(workspace) / name
     shutil.copytree(model, folder)
     return aged(folder, seconds)
 
@@ -76,10 +76,33 @@ def test_nothing_goes_while_a_model_is_made_or_staged(opened, place):
     assert remove_unused_models(opened) == ("trained/older",)
 
 
-def test_a_damaged_record_of_the_last_one_stops_nothing(opened, place):
+def test_the_last_one_stays_though_its_record_is_damaged(opened, place):
     put(opened, place.second, "older", 1)
-    (put(opened, place.second, "last", 9) / RECORD).write_text("{")
+    last = put(opened, place.second, "last", 8)
+    (last / RECORD).write_text("{")
+    aged(last, 9)
     assert remove_unused_models(opened) == ("trained/older",)
+
+
+def test_what_is_about_to_be_staged_is_not_removed_before_it_has_a_seat(opened, place, monkeypatch):
+    made = put(opened, place.second, "older", 1)
+    put(opened, place.second, "last", 9)
+    removed = []
+
+    def beside_the_upkeep(model, precision):
+        removed.extend(remove_unused_models(opened))
+        return "f9"
+
+    monkeypatch.setattr(opened, "fingerprint_of", beside_the_upkeep)
+    look_at(opened, str(made / MADE.name))
+    assert (removed, made.is_dir()) == ([], True)
+
+
+def test_a_link_to_a_model_elsewhere_stays(opened, place, tmp_path):
+    elsewhere = aged(shutil.copytree(place.second, tmp_path / "elsewhere"), 1)
+    put(opened, place.second, "last", 9)
+    (opened.trainer.folder / "linked").symlink_to(elsewhere)
+    assert remove_unused_models(opened) == ()
 
 
 def test_a_version_that_was_made_here_and_removed_is_fetched_when_it_is_wanted(opened, place):
@@ -92,7 +115,7 @@ def test_a_version_that_was_made_here_and_removed_is_fetched_when_it_is_wanted(o
     assert not made.exists()
     with quick():
         seat = take_seat(opened, f"models:/{REGISTERED_NAME}/{version.version}").seat
-    assert seat.model.startswith(str(opened.models_dir / FETCHED))
+    assert seat.model.startswith(str(fetched_folder(opened)))
 
 
 def test_a_removal_that_fails_leaves_no_part_at_its_place(tmp_path, monkeypatch):

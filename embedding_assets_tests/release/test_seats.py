@@ -1,3 +1,6 @@
+import json
+from dataclasses import asdict
+
 import pytest
 
 from embedding_assets.errors import StoreDamagedError, StoreLockedError
@@ -10,6 +13,14 @@ THIRD = Seat("third", fingerprint="f3", folder="spaces/f3")
 
 def trying(seat=SECOND, **more):
     return Seats(FIRST, "mini").with_challenger(Challenger(seat, **more))
+
+
+def long_ago(left):
+    return True
+
+
+def lately(left):
+    return False
 
 
 def seats_of(lefts):
@@ -93,11 +104,56 @@ def test_another_challenger_retires_the_one_before_it_and_the_same_one_does_not(
 
 def test_a_seat_is_unused_only_when_nothing_else_names_it():
     promoted = trying().promoted()
-    assert promoted.retiring(lambda left: False) == promoted
-    old = promoted.retiring(lambda left: True)
-    assert (old.earlier, old.unused) == ((), (FIRST,))
+    assert promoted.retiring(lately) == promoted
+    old = promoted.retiring(long_ago)
+    assert (old.earlier, old.unused(long_ago)) == ((), (FIRST,))
     again = old.with_challenger(Challenger(THIRD)).promoted().rolled_back()
-    assert again.with_challenger(Challenger(FIRST)).unused == (THIRD,)
+    assert again.with_challenger(Challenger(FIRST)).unused(long_ago) == (THIRD,)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        trying().promoted().with_challenger(Challenger(THIRD)).rolled_back(),
+        trying().promoted().rolled_back().with_challenger(None),
+        trying().promoted().rolled_back().with_challenger(Challenger(THIRD)),
+    ],
+    ids=["while a third one is tried", "and was dropped", "and gave way"],
+)
+def test_a_model_that_served_is_unused_only_when_it_left_long_ago(left):
+    assert seats_of(left.retired) == [SECOND]
+    assert left.unused(lately) == ()
+    assert left.unused(long_ago) == (SECOND,)
+    again = left.with_challenger(Challenger(SECOND)).with_challenger(None)
+    assert SECOND in seats_of(again.retired)
+    assert SECOND not in again.unused(lately)
+
+
+def test_a_challenger_that_never_served_is_unused_at_once():
+    assert trying().with_challenger(None).unused(lately) == (SECOND,)
+
+
+def test_going_back_twice_ends_at_the_model_before_the_one_before():
+    seats = trying().promoted().with_challenger(Challenger(THIRD)).promoted()
+    once = seats.rolled_back()
+    twice = once.rolled_back()
+    assert (once.champion, twice.champion, twice.earlier) == (SECOND, FIRST, ())
+    assert twice.challenger.seat == THIRD
+    assert seats_of(twice.retired) == [SECOND]
+
+
+def test_seats_of_an_earlier_release_are_read_and_what_left_then_is_kept(tmp_path):
+    file = SeatsFile(tmp_path)
+    file.path.parent.mkdir()
+    seat = asdict(SECOND)
+    left = {"seat": seat, "since": "2026-03-01T00:00:00+00:00"}
+    old = {
+        "champion": asdict(FIRST), "configured": "mini", "challenger": {"seat": seat},
+        "retired": [left],
+    }  # fmt: skip
+    file.path.write_text(json.dumps(old))
+    read = file.read(THIRD)
+    assert (read.challenger.left, read.retired[0].served) == (None, True)
 
 
 def test_who_works_on_the_challenger_keeps_others_out_but_not_who_goes_back(tmp_path):
