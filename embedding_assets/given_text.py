@@ -20,7 +20,7 @@ def given_blocks(argument: str, settings: Settings) -> Sequence[Block]:
     Raises InputError for a file that cannot be read.
     """
     if argument == "-":
-        return [Block(Kind.PARAGRAPH, sys.stdin.read())]
+        return [Block(Kind.PARAGRAPH, _standard_input())]
     # Unlike Path.is_file it takes a name that is too long for one that no file has.
     if not os.path.isfile(argument):
         return [Block(Kind.PARAGRAPH, argument)]
@@ -31,3 +31,14 @@ def given_blocks(argument: str, settings: Settings) -> Sequence[Block]:
         return [Block(Kind.PARAGRAPH, path.read_text(encoding="utf-8", errors="replace"))]
     except OSError as error:
         raise UnreadableInputError(f"{path} cannot be read: {error}.", "Give its text.") from error
+
+
+def _standard_input() -> str:
+    """As of a file, whatever it holds: in some locales Python itself takes no other bytes."""
+    try:
+        content = sys.stdin.buffer.read()
+    except OSError as error:
+        raise UnreadableInputError(
+            f"Standard input cannot be read: {error.strerror}.", "Give a text or a file."
+        ) from error
+    return content.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -55,7 +55,7 @@ def test_a_text_with_its_categories():
 
 def test_a_text_is_given_or_read(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("in a file")
-    monkeypatch.setattr("sys.stdin", io.StringIO("from elsewhere"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"from elsewhere")))
     given = ("words", str(tmp_path / "a.txt"), "-")
     assert [text_of(each, Settings()) for each in given] == ["words", "in a file", "from elsewhere"]
     with pytest.raises(EmptyInputError, match="no text to classify"):
