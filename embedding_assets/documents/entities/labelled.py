@@ -12,6 +12,8 @@ MOST_EXAMPLES = 20_000
 """Of more a fixed sample is kept, so that a file of any size is read in bounded memory."""
 MOST_LABELS = 150
 """The time that a sentence takes grows with their square."""
+_LONGEST_LABEL = 100
+"""Names of figures in a registry have 250 letters at most."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Collection:
     def add(self, examples: Iterable[Example]) -> None:
         """Take examples in; those without words are left out.
 
-        Raises InputError for more than `MOST_LABELS` labels.
+        Raises InputError for more than `MOST_LABELS` labels, and for one of too many letters.
         """
         for example in examples:
             if not example.words:
@@ -79,6 +81,12 @@ class Collection:
             self._keep(example)
 
     def _note(self, label: str) -> None:
+        if len(label) > _LONGEST_LABEL:
+            raise InputError(
+                f"Labels of entities have more than {_LONGEST_LABEL} letters, such as "
+                f"{label[:80]!r}.",
+                "Is the last column the tag, or the span's label its type? Name shorter types.",
+            )
         self._spellings[label] += 1
         self._labels.add(label.casefold())
         if len(self._labels) > MOST_LABELS:
@@ -170,9 +178,22 @@ def folds(
     examples: Sequence[Example], count: int, seed: int = 0
 ) -> Iterator[tuple[list[Example], list[Example]]]:
     """The rest and the fold, `count` times: each example is in one fold, drawn by `seed`, those of
-    the same words in the same one."""
+    the same words in the same one; those of a rare label are spread over them.
+
+    Raises InputError where there are fewer different examples than folds.
+    """
     order = _repeated(examples)
+    if len(order) < count:
+        raise InputError(
+            f"There are {len(order)} different sentences for {count} folds.",
+            "Ask for fewer folds, or label more sentences.",
+        )
     random.Random(seed).shuffle(order)
+    labels = [{span.label for place in group for span in examples[place].spans} for group in order]
+    often = Counter(label for each in labels for label in each)
+    # Those of one label stand in a row then, and each goes to the next fold.
+    rarest = [min(((often[one], one) for one in each), default=(len(order), "")) for each in labels]
+    order = [order[place] for place in sorted(range(len(order)), key=rarest.__getitem__)]
     for number in range(count):
         chosen = {place for group in order[number::count] for place in group}
         yield _parted(examples, chosen)

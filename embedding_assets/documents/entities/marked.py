@@ -11,6 +11,7 @@ from typing import Any
 
 from embedding_assets.documents.entities.labelled import Example, Span, apart
 from embedding_assets.documents.entities.words import find_sentences, find_words, widened
+from embedding_assets.documents.own_files import is_whole
 from embedding_assets.errors import InputNotFoundError, SchemaError, UnreadableInputError
 
 _READ_AT_ONCE = 1_000_000
@@ -61,6 +62,8 @@ def _parts(entry: Any) -> tuple[str, list[Span]]:
 def _name(label: object) -> str:
     if not isinstance(label, str) or not label.strip():
         raise ValueError(f"label is {label!r}")
+    if not is_whole(label):
+        raise ValueError(f"label {label[:80]!r} has half a letter")
     return label.strip()
 
 

@@ -1,3 +1,4 @@
+import json
 import random
 import tracemalloc
 from dataclasses import replace
@@ -140,6 +141,28 @@ def test_each_example_is_in_one_fold():
         str(number) for number in range(11)
     )
     assert all(not {*rest} & {*held} and len(rest) + len(held) == 11 for rest, held in parts)
+
+
+def test_sentences_of_a_rare_label_are_spread_over_folds():
+    examples = [sentence(f"word {number}", "ORG") for number in range(40)]
+    examples += [sentence(f"rare {label} {n}", label, "ORG") for label in "ABC" for n in range(2)]
+    for seed in range(20):
+        for rest, _ in folds(examples, 4, seed):
+            assert {"A", "B", "C"} <= {span.label for each in rest for span in each.spans}
+
+
+def test_fewer_sentences_than_folds_are_named():
+    with pytest.raises(InputError, match="There are 1 different sentences for 2 folds"):
+        next(folds([sentence("word", "ORG")] * 3, 2))
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.json"])
+def test_a_label_that_is_too_long_is_named(tmp_path, name):
+    label = "L" * 101
+    entry = {"text": "Acme", "spans": [{"end": 4, "label": label}]}
+    (tmp_path / name).write_text(json.dumps(entry) if name == "a.json" else f"Acme\tB-{label}\n")
+    with pytest.raises(InputError, match="Labels of entities have more than 100 letters, such as"):
+        read_labelled(tmp_path)
 
 
 def test_of_more_examples_a_fixed_sample_is_kept_in_order():

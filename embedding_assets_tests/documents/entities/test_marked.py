@@ -74,8 +74,9 @@ def test_spaces_at_the_ends_of_a_span_do_not_count(tmp_path):
         text("a", ("x", 1, "L")),
         "text",
         text("a", (0, float("inf"), "L")),
+        text("a", (0, 1, "L\ud800")),
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_an_object_of_another_shape_is_named(tmp_path, entry):
     with pytest.raises(SchemaError, match="Object 2 of .*marked.json is no marked text"):
