@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from embedding_assets.benchmarks.rows_file import require_writable, write_rows
 from embedding_assets.documents.classify.classifier import DocumentClassifier
 from embedding_assets.documents.classify.evaluation import (
     Evaluation,
@@ -75,7 +76,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, then print the table for people, or JSON alone with a bare `--json`."""
+    """Measure, then print the table for people, or JSON alone with a bare `--json`.
+
+    Raises InputError, NotWritableError before anything is measured.
+    """
+    require_writable(options.json)
     described = read_categories(options.categories) if options.categories else []
     train = LabelledTexts.from_rows(read_table(options.train), described)
     if options.per_class:
@@ -92,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
         print(content)
         return
     if options.json:
-        Path(options.json).write_text(content + "\n")
+        write_rows(options.json, content)
     print(_table(rows, train.notes, test.notes))
 
 

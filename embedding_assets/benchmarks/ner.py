@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from embedding_assets.benchmarks.rows_file import require_writable, write_rows
 from embedding_assets.documents.entities.labelled import (
     Example,
     Labelled,
@@ -125,7 +126,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--test", type=Path, metavar="FILE", help="of the same kind")
     add("--folds", type=int, choices=range(2, 21), metavar="N", help="of --train, without --test")
     add("--document", action="store_true", help="the test sentences are one document's")
-    add("--threads", type=int, default=usable_cores(), metavar="N", help="default: %(default)s")
+    add(
+        "--threads",
+        type=_positive,
+        default=usable_cores(),
+        metavar="N",
+        help="default: %(default)s",
+    )
     add("--only", choices=[*CONTESTANTS], nargs="*", help="these alone (default: all installed)")
     add("--json", nargs="?", const="-", metavar="FILE", help="rows as JSON, to FILE or alone")
     parser.set_defaults(run=run)
@@ -134,13 +141,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train and test, then print the table for people, or JSON alone with a bare `--json`.
 
-    Raises InputError.
+    Raises InputError, NotWritableError before anything is measured.
     """
     if (options.test is None) == (options.folds is None):
         raise InputError(
             "The benchmark needs either --test or --folds.",
             "Name a test file, or how many folds of --train take turns as test.",
         )
+    require_writable(options.json)
     labelled = read_labelled(options.train)
     notes = [f"{count:,} {what}" for what, count in labelled.notes.items()]
     if options.folds:
@@ -158,7 +166,7 @@ def run(options: argparse.Namespace) -> None:
         print(content)
         return
     if options.json:
-        Path(options.json).write_text(content + "\n")
+        write_rows(options.json, content)
     notes += [f"left out: {name}: not installed" for name in wanted if name not in names]
     print(_table(rows, labelled, tasks, notes))
 
@@ -228,3 +236,10 @@ def _table(
 
 def _share(value: float | None) -> str:
     return f"{'—':>6}" if value is None else f"{value:6.3f}"
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number

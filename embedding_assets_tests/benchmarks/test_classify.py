@@ -83,6 +83,14 @@ def test_a_missing_file_is_named_as_it_was_given(files, capsys):
     assert "nothing.csv does not exist. Put it there, or name another" in capsys.readouterr().err
 
 
+def test_rows_that_cannot_be_written_are_named_before_anything_is_measured(
+    files, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(classify, "load_encoder", None)
+    assert main(["classify", *files, f"--json={tmp_path / 'absent' / 'rows.json'}"]) == 1
+    assert "rows.json cannot be written: " in capsys.readouterr().err
+
+
 def test_few_of_each_is_drawn_by_the_seed():
     rows = [LabelledRow(f"{label} {n}", label) for label in "ab" for n in range(9)]
     labelled = LabelledTexts.from_rows([*rows, LabelledRow("c 0", "c")])

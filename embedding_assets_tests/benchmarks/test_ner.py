@@ -60,3 +60,33 @@ def test_a_peer_that_is_not_installed_is_named(file, capsys, monkeypatch):
     monkeypatch.setattr(ner, "find_spec", lambda name: None)
     assert main(["ner", "--train", file, "--test", file]) == 0
     assert "left out: spacy: not installed" in capsys.readouterr().out
+
+
+def test_more_folds_than_sentences_are_named(file, capsys):
+    assert main(["ner", "--train", file, "--folds", "3", "--only", ner.OURS]) == 1
+    assert "2 different sentences for 3 folds" in capsys.readouterr().err
+
+
+def test_no_threads_are_refused(file, capsys):
+    with pytest.raises(SystemExit):
+        main(["ner", "--train", file, "--test", file, "--threads", "-1"])
+    assert "-1 is not positive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["absent/rows.json", ""])
+def test_rows_that_cannot_be_written_are_named_before_anything_is_measured(
+    file, tmp_path, capsys, monkeypatch, name
+):
+    monkeypatch.setitem(ner.CONTESTANTS, ner.OURS, None)
+    target = str(tmp_path / name)
+    given = ["--train", file, "--test", file, "--only", ner.OURS, "--json", target]
+    assert main(["ner", *given]) == 1
+    assert target.rstrip("/") in capsys.readouterr().err
+
+
+def test_rows_are_written_to_a_file_beside_the_table(file, tmp_path, capsys):
+    rows = tmp_path / "rows.json"
+    given = ["--train", file, "--test", file, "--only", ner.OURS, "--json", str(rows)]
+    assert main(["ner", *given]) == 0
+    assert json.loads(rows.read_text())[0]["name"] == ner.OURS
+    assert ner.OURS in capsys.readouterr().out
