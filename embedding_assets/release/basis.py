@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JUDGED_TABLES = ("doc_vectors", "account_embeddings", "item_embeddings")
 _BATCH_ROWS = 65_536
+_FOOTERS = 1_000
 _CHANGED = 0.1
 
 
@@ -78,8 +79,11 @@ def _contents(champion: "Workspace") -> Iterator[tuple[str, Sketch]]:
 
 
 def _passages(vectors: "ParquetTable") -> Iterator[Hashes]:
-    for key, footer in vectors.footers(vectors.keys()).items():
-        yield numbered(f"{key}\0{footer.digest}", footer.rows)
+    known = [*vectors.footers(vectors.keys()).items()]
+    for start in range(0, len(known), _FOOTERS):
+        part = known[start : start + _FOOTERS]
+        texts = (f"{key}\0{footer.digest}" for key, footer in part)
+        yield numbered(texts, [footer.rows for _, footer in part])
 
 
 def _histories(texts: "ParquetTable") -> Iterator[Hashes]:

@@ -1,6 +1,6 @@
 """How much of a large set has changed, told by a small sample of it that need not be agreed on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeAlias
@@ -70,9 +70,11 @@ def hashed(texts: Iterable[str]) -> Hashes:
     return np.frombuffer(b"".join(each.digest() for each in digests), np.uint64)
 
 
-def numbered(text: str, count: int) -> Hashes:
-    """So many hashes of one text, each another one."""
-    return mixed(hashed([text]) + np.arange(count, dtype=np.uint64))
+def numbered(texts: Iterable[str], counts: Sequence[int]) -> Hashes:
+    """So many hashes of each text, each another one."""
+    ends = np.cumsum(counts, dtype=np.uint64)
+    first = np.repeat(hashed(texts) - ends, counts)  # wraps around, as it does again below
+    return mixed(first + np.arange(len(first), dtype=np.uint64))
 
 
 def mixed(numbers: Hashes) -> Hashes:

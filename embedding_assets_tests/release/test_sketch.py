@@ -35,5 +35,11 @@ def test_a_sketch_is_the_same_however_the_set_is_cut():
 
 def test_texts_and_their_numbers_have_hashes_of_their_own():
     assert len({*hashed(["a", "b", "a\0b"]).tolist()}) == 3
-    assert len({*numbered("a", 50).tolist(), *numbered("b", 50).tolist()}) == 100
-    assert len(numbered("a", 0)) == 0
+    of_both = numbered(["a", "b", "c"], [50, 0, 50])
+    assert len({*of_both.tolist()}) == 100
+    assert len(numbered([], [])) == 0
+
+
+def test_what_follows_a_text_that_changed_keeps_its_hashes():
+    before, after = numbered(["a", "b"], [3, 5]), numbered(["other", "b"], [7, 5])
+    assert before[3:].tolist() == after[7:].tolist()
