@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.documents.inventory import DocumentEntry
-from embedding_assets.documents.mentions import mentions
+from embedding_assets.documents.mentions import MENTIONS_CODE, mentions
 from embedding_assets.errors import NotFoundError, StoreDamagedError
 from embedding_assets.search.passages import ENTITY
 from embedding_assets.search.rows import row_schema
@@ -81,7 +81,9 @@ class StoredDocuments:
         """What tells whether category and entities are the same; nothing where there are none."""
         category, entities = self._category(doc_id), self.entities.footer(doc_id)
         said: list[object] = ["category", category] if category else []
-        return [*said, "entities", entities.digest] if entities and entities.rows else said
+        if entities is None or not entities.rows:
+            return said
+        return [*said, "entities", MENTIONS_CODE, entities.digest]
 
     def _category(self, doc_id: str) -> str | None:
         footer = self.categories.footer(doc_id)

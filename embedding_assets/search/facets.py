@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedding_assets.search.filters import NO_FILTERS, Filters
+from embedding_assets.search.masks import folded
 from embedding_assets.search.vectors import Mask
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from embedding_assets.search.serving import Served
 
 MOST = 20
-Key = TypeVar("Key", str, tuple[str, str])
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,17 @@ def facets_of_hits(hits: Iterable["Hit"], most: int = MOST) -> Facets:
     found = list(hits)
     by_document = {hit.doc_id: hit.category for hit in found}
     labels = Counter(label for hit in found for label in {each.label for each in hit.entities})
-    entities = Counter((each.label, each.text) for hit in found for each in hit.entities)
+    entities = [(each.label, each.text) for hit in found for each in hit.entities]
+    columns = {
+        name: pa.array([each[at] for each in entities], pa.string())
+        for at, name in enumerate(("label", "text"))
+    }
     return Facets(
         len(found),
         len(by_document),
         _categories(Counter(by_document.values())),
         tuple(LabelCount(label, count) for label, count in _ranked(labels)),
-        tuple(EntityCount(*entity, count) for entity, count in _ranked(entities)[:most]),
+        _entities(pa.table(columns), most),
     )
 
 
@@ -115,11 +119,19 @@ def _labels(table: pa.Table) -> tuple[LabelCount, ...]:
 
 
 def _entities(table: pa.Table, most: int) -> tuple[EntityCount, ...]:
-    counts = table.group_by(["label", "text"], use_threads=False).aggregate([([], "count_all")])
-    order = [("count_all", "descending"), ("label", "ascending"), ("text", "ascending")]
+    """The names whatever their case, each as it is spelled most often."""
+    spelled = table.group_by(["label", "text"], use_threads=False).aggregate([([], "count_all")])
+    spelled = spelled.append_column("name", folded(spelled["text"]))
+    spelled = spelled.sort_by([("count_all", "descending"), ("text", "ascending")])
+    counts = spelled.group_by(["label", "name"], use_threads=False).aggregate(
+        [("count_all", "sum"), ("text", "first")]
+    )
+    order = [("count_all_sum", "descending"), ("label", "ascending"), ("text_first", "ascending")]
     top = counts.take(pc.sort_indices(counts, order)[:most]).to_pylist()
-    return tuple(EntityCount(each["label"], each["text"], each["count_all"]) for each in top)
+    return tuple(
+        EntityCount(each["label"], each["text_first"], each["count_all_sum"]) for each in top
+    )
 
 
-def _ranked(counts: Counter[Key]) -> list[tuple[Key, int]]:
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

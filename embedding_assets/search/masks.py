@@ -17,6 +17,30 @@ from embedding_assets.search.vectors import Mask
 
 
 @dataclass(frozen=True)
+class Names:
+    """The different names among entities, folded. numbers: of the name of each entity.
+    both: label and text, as `label:text`."""
+
+    numbers: npt.NDArray[np.int64]
+    labels: pa.StringArray
+    texts: pa.StringArray
+    both: pa.StringArray
+
+    @classmethod
+    def of(cls, labels: pa.StringArray, texts: pa.StringArray) -> "Names":
+        """The names of entities with those labels and texts."""
+        kinds, spellings = (
+            pc.dictionary_encode(each, null_encoding="encode") for each in (labels, texts)
+        )
+        count = max(1, len(spellings.dictionary))
+        pairs = kinds.indices.to_numpy().astype(np.int64) * count + spellings.indices.to_numpy()
+        distinct, numbers = np.unique(pairs, return_inverse=True)
+        label = folded(kinds.dictionary).take(pa.array(distinct // count))
+        text = folded(spellings.dictionary).take(pa.array(distinct % count))
+        return cls(numbers, label, text, pc.binary_join_element_wise(label, text, ":"))
+
+
+@dataclass(frozen=True)
 class Entities:
     """The entities of `count` rows side by side. rows: int64, the row that each stands in."""
 
@@ -33,6 +57,11 @@ class Entities:
         flat = pa.chunked_array([each.flatten() for each in lists], ENTITY).combine_chunks()
         labels, texts = flat.flatten()
         return cls(np.repeat(np.arange(len(counts)), counts), labels, texts, len(counts))
+
+    @cached_property
+    def names(self) -> Names:
+        """What they are called, whatever the case."""
+        return Names.of(self.labels, self.texts)
 
 
 class FilterColumns:
@@ -76,7 +105,8 @@ class FilterColumns:
             documents &= _within(self._documents["modified"], filters.dates)
         rows: Mask = np.repeat(documents, self._doc_rows)
         if filters.entities:
-            rows &= self._with_entities(_folded(filters.entities))
+            values = tuple(" ".join(value.split()) for value in filters.entities)
+            rows &= self._with_entities(_folded(values))
         return rows & self._on_pages(filters.pages) if filters.pages else rows
 
     @cached_property
@@ -86,18 +116,19 @@ class FilterColumns:
 
     @cached_property
     def _folded(self) -> dict[str, pa.Array]:
-        """The filter columns in lower case."""
+        """The filter columns, folded."""
         columns = ("path", "title", "format", "category")
-        return {name: pc.utf8_lower(self._documents[name]).combine_chunks() for name in columns}
+        return {name: folded(self._documents[name]).combine_chunks() for name in columns}
 
     def _with_entities(self, values: frozenset[str]) -> Mask:
         """Rows with an entity of one of those texts, labels (`org:*`), or both (`org:acme`)."""
-        labels, texts = pc.utf8_lower(self.entities.labels), pc.utf8_lower(self.entities.texts)
-        both = pc.binary_join_element_wise(labels, texts, ":")
+        names = self.entities.names
         kinds = frozenset(each.removesuffix(":*") for each in values if each.endswith(":*"))
-        hits = _is_in(texts, values) | _is_in(both, values) | _is_in(labels, kinds)
+        hits = (
+            _is_in(names.texts, values) | _is_in(names.both, values) | _is_in(names.labels, kinds)
+        )
         with_hit: Mask = np.zeros(self.entities.count, dtype=np.bool_)
-        with_hit[self.entities.rows[hits]] = True
+        with_hit[self.entities.rows[hits[names.numbers]]] = True
         return with_hit
 
     def _matches(self, column: str, patterns: tuple[str, ...]) -> Mask:
@@ -124,6 +155,11 @@ class FilterColumns:
         ends = np.cumsum(counts)
         on_page: Mask = before[ends] > before[ends - counts]
         return on_page
+
+
+def folded(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Texts in the form in which they are compared: lower case, with composed letters."""
+    return pc.utf8_lower(pc.utf8_normalize(texts, "NFC"))
 
 
 def _within(moments: pa.ChunkedArray, spans: tuple[Span[datetime], ...]) -> Mask:
@@ -153,7 +189,7 @@ def _bools(values: pa.Array | pa.ChunkedArray) -> Mask:
 
 
 def _folded(values: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(pc.utf8_lower(_strings(values)).to_pylist())
+    return frozenset(folded(_strings(values)).to_pylist())
 
 
 def _strings(values: Iterable[str]) -> pa.Array:

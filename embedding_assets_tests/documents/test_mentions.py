@@ -1,5 +1,8 @@
 import pyarrow as pa
+import pytest
 
+from embedding_assets.documents import mentions as module
+from embedding_assets.documents.mentions import _beginnings as beginnings
 from embedding_assets.documents.mentions import mentions
 
 
@@ -43,6 +46,52 @@ def test_each_is_there_once_with_its_label():
     assert mentions(table, rows) == [
         [{"label": "ORG", "text": "Acme"}, {"label": "MISC", "text": "Acme"}]
     ]
+
+
+def test_case_and_white_space_make_no_other_entity_and_the_usual_spelling_is_told():
+    table = chunks(("ACME\n Corp paid.", [], [1]), ("Acme Corp was paid.", [], [2]))
+    rows = entities(
+        ("ORG", "ACME\nCorp", 1), ("ORG", "Acme Corp", 2), ("ORG", "Acme  Corp", 3),
+        ("PER", "acme corp", 2),
+    )  # fmt: skip
+    assert mentions(table, rows) == [
+        [{"label": "ORG", "text": "Acme Corp"}],
+        [{"label": "ORG", "text": "Acme Corp"}, {"label": "PER", "text": "acme corp"}],
+    ]
+
+
+def test_letters_composed_or_not_are_the_same():
+    assert found(chunks(("Zoe\u0308", [], [])), entities(("PER", "Zo\u00eb", None))) == [
+        ["Zo\u00eb"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "held"),
+    [
+        ("paid $5.", "$5", True),
+        ("paid $55.", "$5", False),
+        ("paid US$5", "$5", True),
+        ("C++ and C", "C++", True),
+        ("a_b", "b", True),
+        ("A.B. Foo", "A.B.", True),
+        ("ab ab abc", "abc", True),
+        ("acme", "acme corporation", False),
+    ],
+)
+def test_where_a_name_begins_and_ends(text, name, held):
+    assert bool(found(chunks((text, [], [])), entities(("X", name, None)))[0]) is held
+
+
+def test_a_passage_is_read_once_however_many_entities_there_are(monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        module, "_beginnings", lambda text: (read.append(text), beginnings(text))[1]
+    )
+    names = [f"Name{number} of it" for number in range(50)]
+    table = chunks(*((f"{name} here", [], []) for name in names))
+    assert found(table, entities(*(("X", name, None) for name in names))) == [[n] for n in names]
+    assert len(read) == 100
 
 
 def test_without_entities_every_passage_has_none():

@@ -43,6 +43,18 @@ def test_counts_of_what_meets_filters(snapshots):
     assert (nothing.passages, nothing.documents, nothing.entities) == (0, 0, ())
 
 
+def test_an_entity_in_another_case_is_the_same_and_spelled_as_most_often(tmp_path):
+    documents = {
+        "soup": {"entities": [{"label": "ORG", "text": "ACME"}, {"label": "MISC", "text": "acme"}]},
+        "cake": {"entities": [ACME]},
+    }
+    found = Snapshots(tmp_path / "index")
+    build_index(found, Collection(TEXTS, **documents).source)
+    entities = (EntityCount("ORG", "Acme", 5), EntityCount("MISC", "acme", 2))
+    assert searcher(found).facets().entities == entities
+    assert facets_of_hits(searcher(found).search("cake soup", "hybrid", 20)).entities == entities
+
+
 def test_only_the_most_frequent_entities_are_named(snapshots):
     assert searcher(snapshots).facets(most=1).entities == (EntityCount("ORG", "Acme", 5),)
 

@@ -49,8 +49,8 @@ def shelf():
         ),
         document("d", 1),
     ]  # fmt: skip
-    acme = entity("ORG", "Acme")
-    entities = [[acme, entity("PER", "Zoë")], [], [acme], None, [entity("MISC", "Acme")], []]
+    acme, corp = entity("ORG", "Acme"), entity("ORG", "ACME Corp")
+    entities = [[acme, entity("PER", "Zoë")], [], [acme], None, [entity("MISC", "Acme")], [corp]]
     return columns(documents, [[1], [1, 4], [1], [2, 3], [], None], entities)
 
 
@@ -77,7 +77,9 @@ A, C, D = [0, 1], [2, 3, 4], [5]
         (["category=law", "format=pdf"], []),
         (["entity=acme"], [0, 2, 4]),
         (["entity=ZOË"], [0]),
+        (["entity=ZOE\u0308"], [0]),
         (["entity=org:ACME"], [0, 2]),
+        (["entity=acme  corp"], [5]),
         (["entity=misc:*", "entity=zoë"], [0, 4]),
         (["entity=org"], []),
         (["entity=acme", "category=law"], [2, 4]),
