@@ -7,8 +7,9 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -89,7 +90,7 @@ def mail(alert: Alert, settings: AlertSettings) -> str:
             f"a password would go to {host} in the clear: set alerts.smtp_security", passing=False
         )
     try:
-        with _connected(settings) as server:
+        with _leaving(_connected(settings)) as server:
             if settings.smtp_user:
                 server.login(settings.smtp_user, secret.get_secret_value() if secret else "")
             refused = server.send_message(_message(alert, settings))
@@ -132,6 +133,17 @@ def _connected(settings: AlertSettings) -> smtplib.SMTP:
         server.close()
         raise
     return server
+
+
+@contextmanager
+def _leaving(server: smtplib.SMTP) -> Iterator[smtplib.SMTP]:
+    """The server says nothing to the farewell that counts: what it took before, it has."""
+    try:
+        yield server
+    finally:
+        with suppress(OSError, smtplib.SMTPException):
+            server.putcmd("QUIT")
+        server.close()
 
 
 def _message(alert: Alert, settings: AlertSettings) -> EmailMessage:
