@@ -2,6 +2,6 @@
 set up."""
 
 from embedding_assets.alerts.alert import Alert, Severity
-from embedding_assets.alerts.sending import Delivery, send
+from embedding_assets.alerts.sending import Delivery, Way, send, set_up
 
-__all__ = ["Alert", "Delivery", "Severity", "send"]
+__all__ = ["Alert", "Delivery", "Severity", "Way", "send", "set_up"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Severity = Literal["info", "warning", "error"]
 _MOST = 4_000
+_MOST_TITLE = 200
 _MOST_FACTS = 50
 _NAMES = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|credentials?|sig(?:nature)?"
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-])(?:{_NAMES}|authorization)$")
@@ -48,7 +49,8 @@ class Alert:
         hidden = sorted((each for each in secrets if len(each) >= 4), key=len, reverse=True)
         facts = _plain_facts(self.facts, hidden, 0)
         title = " ".join(_struck(self.title, hidden).split())
-        return Alert(self.kind, title[:200], _struck(self.text, hidden), facts, self.severity)
+        title = title if len(title) <= _MOST_TITLE else f"{title[: _MOST_TITLE - 1]}…"
+        return Alert(self.kind, title, _struck(self.text, hidden), facts, self.severity)
 
 
 def _plain_facts(facts: Mapping[Any, Any], hidden: list[str], depth: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ class CheckSeen:
     """What came of a check when it last ran.
 
     name: `asset:check`. state: `passed`, `warned`, `failed`, or `missing` when it did not run
-    since its asset was made. at: when it ran, in seconds; 0 when it never did.
+    since its asset was made. at: when it ran, in seconds; 0 when it never did. told: the ways by
+    which the check itself has told of what it found.
     """
 
     name: str
@@ -22,6 +23,7 @@ class CheckSeen:
     blocking: bool
     why: str
     at: float
+    told: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,50 +25,64 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of an alert by one way; reason: why it did not arrive, or not at everybody."""
+    """What came of an alert by one way; reason: why it did not arrive, or not at everybody.
+
+    state: `told before` where the same thing was told within `alerts.quiet_minutes`, `held back`
+    where too many alerts were tried within the hour.
+    """
 
     way: Way
-    state: Literal["delivered", "held back", "failed", "not set up"]
+    state: Literal["delivered", "told before", "held back", "failed", "not set up"]
     reason: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether people have the news by this way, from this alert or one shortly before."""
+        return self.state in ("delivered", "told before")
 
 
 def send(
-    alert: Alert, settings: AlertSettings, data_dir: Path | None = None
+    alert: Alert,
+    settings: AlertSettings,
+    data_dir: Path | None = None,
+    only: Collection[Way] | None = None,
 ) -> tuple[Delivery, ...]:
     """Log the alert, and deliver it by each way that is set up; what came of each way.
 
     Never raises. Each try has `alerts.timeout_seconds`, and there is one more where the failure
     may pass; what is not delivered is said in the log. data_dir: where it is remembered what was
-    told, so that the same thing is told once in `alerts.quiet_minutes` and at most
-    `alerts.most_an_hour` alerts are tried; without it each alert is.
+    told by which way, so that by each of them the same thing is told once in
+    `alerts.quiet_minutes` and at most `alerts.most_an_hour` alerts are tried; without it each alert
+    is. only: the ways that are still to be tried, where others have delivered it before.
     """
     try:
-        return _send(alert, settings, data_dir)
+        return _send(alert, settings, data_dir, only)
     except Exception as error:  # noqa: BLE001 - who raises an alert has trouble enough
         return (Delivery("log", "failed", str(error) or type(error).__name__),)
 
 
-def _send(alert: Alert, settings: AlertSettings, data_dir: Path | None) -> tuple[Delivery, ...]:
+def set_up(settings: AlertSettings) -> tuple[Way, ...]:
+    """The ways by which people are told; the log where there is no other."""
+    return tuple(_ways(settings)) or ("log",)
+
+
+def _send(
+    alert: Alert, settings: AlertSettings, data_dir: Path | None, only: Collection[Way] | None
+) -> tuple[Delivery, ...]:
     shown = alert.shown(_secrets(settings))
     write = getattr(_log, shown.severity)
     write("alert", kind=shown.kind, title=shown.title, text=shown.text, facts=dict(shown.facts))
+    named: tuple[Way, ...] = ("webhook", "email")
     ways = _ways(settings)
-    memory = None
-    if ways and data_dir is not None:
-        memory = Memory(data_dir, settings.quiet_minutes * 60, settings.most_an_hour)
-        verdict = memory.ask(alert.key)
-        if not verdict.due:
-            _log.info("alert_held_back", title=shown.title, reason=verdict.reason)
-            return _results({way: Delivery(way, "held back", verdict.reason) for way in ways})
-        if verdict.held_back:
-            more = {"held_back_before": verdict.held_back}
-            shown = replace(shown, facts={**shown.facts, **more})
-    with ThreadPoolExecutor(max(1, len(ways))) as threads:
-        tried = {w: threads.submit(_deliver, w, work, shown, settings) for w, work in ways.items()}
-    made = {way: each.result() for way, each in tried.items()}
-    if memory and any(each.state == "delivered" for each in made.values()):
-        memory.told(alert.key)
-    return _results(made)
+    with ThreadPoolExecutor(len(named)) as threads:
+        tried = {
+            way: threads.submit(_by, way, shown, alert.key, settings, data_dir)
+            for way in ways
+            if only is None or way in only
+        }
+    absent = {way: Delivery(way, "not set up") for way in named if way not in ways}
+    made = {way: each.result() for way, each in tried.items()} | absent
+    return (Delivery("log", "delivered"), *(made[way] for way in named if way in made))
 
 
 def _ways(settings: AlertSettings) -> dict[Way, _Work]:
@@ -80,10 +94,25 @@ def _ways(settings: AlertSettings) -> dict[Way, _Work]:
     return ways
 
 
-def _results(made: Mapping[Way, Delivery]) -> tuple[Delivery, ...]:
-    named: tuple[Way, ...] = ("webhook", "email")
-    rest = (made.get(way, Delivery(way, "not set up")) for way in named)
-    return (Delivery("log", "delivered"), *rest)
+def _by(
+    way: Way, alert: Alert, key: str, settings: AlertSettings, data_dir: Path | None
+) -> Delivery:
+    """What comes of the alert by one way, which remembers what it has told."""
+    work = _ways(settings)[way]
+    if data_dir is None:
+        return _deliver(way, work, alert, settings)
+    memory = Memory(data_dir, way, settings.quiet_minutes * 60, settings.most_an_hour)
+    verdict = memory.ask(key)
+    if not verdict.due:
+        _log.info("alert_held_back", way=way, title=alert.title, reason=verdict.reason)
+        return Delivery(way, "told before" if verdict.told else "held back", verdict.reason)
+    if verdict.held_back:
+        facts = {**alert.facts, "held_back_before": verdict.held_back}
+        alert = replace(alert, facts=facts)
+    made = _deliver(way, work, alert, settings)
+    if made.state == "delivered":
+        memory.told(key)
+    return made
 
 
 def _deliver(way: Way, work: _Work, alert: Alert, settings: AlertSettings) -> Delivery:

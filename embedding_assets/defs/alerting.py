@@ -4,10 +4,8 @@ Each sensor says in its ticks what it saw; what it tells goes to the log, the we
 that the settings name.
 """
 
-import json
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from embedding_assets.alerts import Alert, Delivery, Severity, send
+from embedding_assets.alerts import Alert, Delivery, Severity, Way, send, set_up
 from embedding_assets.alerts.seen import (
     CheckSeen,
     FreshnessSeen,
@@ -24,6 +22,7 @@ from embedding_assets.alerts.seen import (
     write_freshness,
 )
 from embedding_assets.alerts.standing import Standing
+from embedding_assets.defs.check_states import checks_seen, gate_check, gates_seen
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.defs.runs import end_killed_runs
 from embedding_assets.errors import EmbeddingAssetsError
@@ -32,15 +31,11 @@ from embedding_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.freshness import FreshnessStateRecord
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
     from dagster_shared.error import SerializableErrorInfo
 
-_GRACE_SECONDS = 3_600
-"""A check may be run by itself this much later than its asset before it counts as missing."""
-_SELF_TOLD = ("embedding_drift:", "model_performance:")
-"""Checks that tell of what they find by themselves, with a proposal."""
+_UNNAMED_JOB = "__"
+"""How the name begins that Dagster gives to the job of every run of chosen assets."""
 _MOST_NAMED = 20
-_MOST_WORDS = 300
 
 
 @dataclass(frozen=True)
@@ -63,18 +58,19 @@ def run_failed(context: dg.RunFailureSensorContext) -> None:
     run, error = context.dagster_run, context.failure_event.message or "It gave no reason."
     again = run.tags.get("dagster/will_retry") == "true"
     context.log.error(f"Run {run.run_id} of {run.job_name} failed: {error}")
-    steps = context.get_step_failure_events()
-    causes = [_cause(step.step_failure_data.error) for step in steps[:3]]
+    broken = context.get_step_failure_events()
+    steps = [step.step_key for step in broken if step.step_key]
+    causes = [_cause(step.step_failure_data.error) for step in broken[:3]]
     facts = {
         "run_id": run.run_id,
         "job": run.job_name,
-        "steps": [step.step_key for step in steps],
+        "steps": steps,
         "tried_again": again,
         "tags": {name: value for name, value in run.tags.items() if name[0] != "."},
     }
     text = "\n".join([error, *causes, *(["It is tried again by itself."] if again else [])])
     severity: Severity = "warning" if again else "error"
-    _send(Alert("run_failed", f"A run of {run.job_name} failed", text, facts, severity))
+    _send(Alert("run_failed", _failure(run, steps), text, facts, severity))
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -89,26 +85,28 @@ def runs_killed(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
-def checks_failed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def checks_failed(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+) -> dg.SensorResult:
     """Tells of each asset check that does not pass, gates and drift among them, and of each that
-    did not run after its asset was made: when it begins, and each day while it stays so."""
+    did not run after its asset was made: when it begins, and each day while it stays so. What a
+    check has told by itself is left to it."""
     _, before = read_checks(_data_dir())
-    seen = list(_checks(context, {each.name: each for each in before}))
+    known = {each.name: each for each in before}
+    seen = [*checks_seen(context, known, time.time()), *_gates(context, workspace, before)]
     with _noted(context):
         write_checks(_data_dir(), seen, time.time())
     wrong = {each.name: each for each in seen if each.state != "passed"}
-    standing, due = _looked(context.cursor, set(wrong))
+    look = _Look(context, wrong)
     for what in _CHECKS_TOLD:
-        mine = [wrong[name] for name in sorted(due) if wrong[name].kind == what.kind]
-        if what.kind == "check_warned":
-            mine = [each for each in mine if not each.name.startswith(_SELF_TOLD)]
-        if not mine:
-            continue
-        told = [f"{each.name} ({'blocking; ' * each.blocking}{each.why})" for each in mine]
-        if not _tell(context, what, told, {"checks": [asdict(each) for each in mine]}):
-            break  # the next look tries again: who is not reached must not hold up a tick for long
-        standing = standing.telling({each.name for each in mine}, time.time())
-    return _result(standing, sorted(wrong), "Every check passes.")
+        mine = {name: each for name, each in wrong.items() if each.kind == what.kind}
+        words = {
+            name: f"{name} ({'blocking; ' * each.blocking}{each.why})"
+            for name, each in mine.items()
+        }
+        heard = {name: each.told for name, each in mine.items()}
+        look.tell(what, words, lambda due: {"checks": [asdict(wrong[name]) for name in due]}, heard)
+    return look.result("Every check passes.")
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -131,13 +129,11 @@ def assets_not_fresh(
         for key, record in records.items()
         if record.freshness_state.value == "FAIL"
     }
-    standing, due = _looked(context.cursor, set(late))
-    if due:
-        told = [f"{name} ({late[name]})" for name in sorted(due)]
-        what = _Told("data_stale", "Not made for too long", "error")
-        if _tell(context, what, told, {"assets": late}):
-            standing = standing.telling(due, time.time())
-    return _result(standing, sorted(late), "Every asset that has been made is fresh.")
+    look = _Look(context, late)
+    what = _Told("data_stale", "Not made for too long", "error")
+    words = {name: f"{name} ({since})" for name, since in late.items()}
+    look.tell(what, words, lambda _: {"assets": late})
+    return look.result("Every asset that has been made is fresh.")
 
 
 @dg.sensor(minimum_interval_seconds=3_600, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -153,13 +149,90 @@ def data_overdue(
         context.log.error(f"What is due cannot be looked at: {error}")
         found = dict.fromkeys({*known, "data folder"}, str(error))
     hours = load_settings().alerts.overdue_hours
-    standing, due = _looked(context.cursor, set(found), hours * 3_600)
-    if due:
-        told = [f"{name}: {found[name]}" for name in sorted(due)]
-        what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
-        if _tell(context, what, told, {"partitions": sorted(due)[:_MOST_NAMED]}):
-            standing = standing.telling(due, time.time())
-    return _result(standing, sorted(found), "Nothing is due.")
+    look = _Look(context, found, hours * 3_600)
+    what = _Told("data_overdue", f"Due for {hours:g} hours and not made", "error")
+    words = {name: f"{name}: {why}" for name, why in found.items()}
+    look.tell(what, words, lambda due: {"partitions": due[:_MOST_NAMED]})
+    return look.result("Nothing is due.")
+
+
+class _Look:
+    """One look of a sensor: what stands is told by each way by which it is due, so that one that
+    failed is tried again at the next look and the others are not."""
+
+    def __init__(
+        self,
+        context: dg.SensorEvaluationContext,
+        wrong: Collection[str],
+        after_seconds: float = 0.0,
+    ) -> None:
+        self.context, self.after, self.now = context, after_seconds, time.time()
+        self.wrong = sorted(wrong)
+        self.standing = Standing.from_json(context.cursor).at({*wrong}, self.now)
+        self.ways = set_up(load_settings().alerts)
+
+    def tell(
+        self,
+        what: _Told,
+        words: Mapping[str, str],
+        facts: Callable[[list[str]], Mapping[str, object]],
+        heard: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """Tell of what is due, all of it at once. words, facts: of each, and of those that are
+        told. heard: by which ways people have it already."""
+        due: dict[tuple[str, ...], list[Way]] = {}
+        for way in self.ways:
+            wanted = words.keys() & self.standing.due(way, self.now, self.after)
+            fresh = tuple(sorted(n for n in wanted if way not in (heard or {}).get(n, ())))
+            due.setdefault(fresh, []).append(way)
+        for names, ways in due.items():
+            if names:
+                self._send(_alert(what, [*names], words, facts([*names])), names, ways)
+
+    def _send(self, alert: Alert, names: Collection[str], ways: Collection[Way]) -> None:
+        self.context.log.error(f"{alert.title}\n{alert.text}")
+        made = {each.way: each.state for each in _send(alert, ways)}
+        reached = [way for way in ways if made.get(way) == "delivered"]
+        self.standing = self.standing.telling(names, reached, time.time())
+        # who is not reached must not hold up a tick for long
+        self.ways = tuple(way for way in self.ways if made.get(way) != "failed")
+
+    def result(self, fine: str) -> dg.SensorResult:
+        """What the tick says, and what is remembered for the next one."""
+        reason = f"Wrong: {', '.join(self.wrong[:_MOST_NAMED])}" if self.wrong else fine
+        return dg.SensorResult(skip_reason=reason, cursor=self.standing.to_json())
+
+
+def _alert(
+    what: _Told, names: list[str], words: Mapping[str, str], facts: Mapping[str, object]
+) -> Alert:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    lines = [words[name] for name in names[:_MOST_NAMED]]
+    if len(names) > _MOST_NAMED:
+        lines.append(f"… and {len(names) - _MOST_NAMED} more")
+    title = f"{what.title}: {', '.join(names[:3])}{more}"
+    return Alert(what.kind, title, "\n".join(lines), facts, what.severity)
+
+
+def _gates(
+    context: dg.SensorEvaluationContext, workspace: WorkspaceResource, before: Collection[CheckSeen]
+) -> list[CheckSeen]:
+    """What the gates say; as they were seen before where that cannot be read."""
+    try:
+        return list(gates_seen(workspace.open()))
+    except (OSError, EmbeddingAssetsError) as error:
+        context.log.error(f"What the gates say cannot be looked at: {error}")
+        return [each for each in before if each.name.startswith(gate_check(""))]
+
+
+def _failure(run: dg.DagsterRun, steps: Collection[str]) -> str:
+    """The title of a failed run: it names the steps, so that the failure of one asset is news
+    though another one's was told of the same job."""
+    job, failed = run.job_name, sorted(steps)
+    if job.startswith(_UNNAMED_JOB):
+        chosen = sorted(key.to_user_string() for key in run.asset_selection or ())
+        job, failed = "assets", failed or chosen
+    return f"A run of {job} failed{': ' * bool(failed)}{', '.join(failed)}"
 
 
 def _cause(error: "SerializableErrorInfo | None") -> str:
@@ -179,23 +252,13 @@ def _freshness(
         yield FreshnessSeen(key.to_user_string(), record.freshness_state.value, at)
 
 
-def _looked(
-    cursor: str | None, wrong: set[str], after_seconds: float = 0.0
-) -> tuple[Standing, set[str]]:
-    """What stands after this look, and what of it is to be told."""
-    now = time.time()
-    standing = Standing.from_json(cursor).at(wrong, now)
-    return standing, standing.due(now, after_seconds)
-
-
 def _data_dir() -> Path:
     return load_settings().data_dir.expanduser()
 
 
-def _send(alert: Alert) -> tuple[Delivery, ...]:
+def _send(alert: Alert, only: Collection[Way] | None = None) -> tuple[Delivery, ...]:
     """Tell people by the settings alone: also of a data folder that cannot be opened."""
-    settings = load_settings()
-    return send(alert, settings.alerts, settings.data_dir.expanduser())
+    return send(alert, load_settings().alerts, _data_dir(), only)
 
 
 @contextmanager
@@ -205,94 +268,3 @@ def _noted(context: dg.SensorEvaluationContext) -> Iterator[None]:
         yield
     except (OSError, EmbeddingAssetsError) as error:
         context.log.error(f"What was seen cannot be kept for the metrics: {error}")
-
-
-def _tell(
-    context: dg.SensorEvaluationContext,
-    what: _Told,
-    told: list[str],
-    facts: Mapping[str, object],
-) -> bool:
-    """Tell of several things at once; whether somebody was reached, or there is only the log."""
-    names = ", ".join(each.partition(" ")[0] for each in told[:3])
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-    context.log.error(f"{what.title}: {'; '.join(told[:_MOST_NAMED])}")
-    rest = [f"… and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
-    text = "\n".join([*told[:_MOST_NAMED], *rest])
-    title = f"{what.title}: {names}{more}"
-    made = _send(Alert(what.kind, title, text, facts, what.severity))
-    ways = [each.state for each in made if each.way != "log"]
-    return "delivered" in ways or not {"failed", "held back"} & {*ways}
-
-
-def _result(standing: Standing, wrong: list[str], fine: str) -> dg.SensorResult:
-    reason = f"Wrong: {', '.join(wrong[:_MOST_NAMED])}" if wrong else fine
-    return dg.SensorResult(skip_reason=reason, cursor=standing.to_json())
-
-
-def _checks(
-    context: dg.SensorEvaluationContext, before: Mapping[str, CheckSeen]
-) -> Iterator[CheckSeen]:
-    """What came of each check when it last ran, as it was seen before where its asset is being made
-    just now; nothing of those whose asset was never made."""
-    assert context.repository_def is not None
-    graph, instance = context.repository_def.asset_graph, context.instance
-    keys = sorted(graph.asset_check_keys)
-    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    made = instance.get_latest_materialization_events({key.asset_key for key in keys})
-    for key in keys:
-        run = _Run(latest.get(key), made.get(key.asset_key))
-        name = f"{key.asset_key.to_user_string()}:{key.name}"
-        if run.is_at_work(instance):
-            yield from filter(None, [before.get(name)])
-            continue
-        if run.is_new:
-            continue
-        state, why = run.outcome()
-        yield CheckSeen(name, state, graph.get(key).blocking, why, run.at)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The latest execution of a check, and the latest materialization of its asset."""
-
-    record: "AssetCheckExecutionRecord | None"
-    made: dg.EventLogEntry | None
-
-    @property
-    def evaluation(self) -> dg.AssetCheckEvaluation | None:
-        event = self.record.event if self.record else None
-        data = event.dagster_event.event_specific_data if event and event.dagster_event else None
-        return data if isinstance(data, dg.AssetCheckEvaluation) else None
-
-    @property
-    def at(self) -> float:
-        if self.evaluation is None or self.record is None or self.record.event is None:
-            return 0.0
-        return float(self.record.event.timestamp)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the check never ran, and need not have."""
-        made = self.made.timestamp if self.made else math.inf
-        return self.evaluation is None and time.time() <= made + _GRACE_SECONDS
-
-    def is_at_work(self, instance: dg.DagsterInstance) -> bool:
-        """Whether the run that made the asset, or was to run the check, is not finished."""
-        if self.evaluation is not None and (self.made is None or self.made.timestamp <= self.at):
-            return False
-        ids = {each.run_id for each in (self.record, self.made) if each is not None}
-        runs = (instance.get_run_by_id(each) for each in ids)
-        return any(run is not None and not run.is_finished for run in runs)
-
-    def outcome(self) -> tuple[str, str]:
-        """The state of the check, and why."""
-        data, made = self.evaluation, self.made.timestamp if self.made else 0.0
-        if data is None or (made > self.at and time.time() > made + _GRACE_SECONDS):
-            return "missing", "it did not run after its asset was made"
-        if data.passed:
-            return "passed", ""
-        words = data.description or json.dumps({n: v.value for n, v in data.metadata.items()},
-                                               default=str)  # fmt: skip
-        state = "warned" if data.severity == dg.AssetCheckSeverity.WARN else "failed"
-        return state, words if len(words) <= _MOST_WORDS else f"{words[: _MOST_WORDS - 1]}…"

@@ -1,6 +1,6 @@
 """What is watched: whether embeddings and scores drift, and how live models perform."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ import dagster as dg
 
 from embedding_assets.alerts import Alert
 from embedding_assets.apps.predictions import PREDICTION_SCHEMA
+from embedding_assets.defs.check_states import TOLD_BY
 from embedding_assets.defs.pictures import markdown_picture
 from embedding_assets.defs.policy import app_asset, quality_asset
 from embedding_assets.defs.resources import WorkspaceResource
@@ -21,6 +22,7 @@ from embedding_assets.search.query_log import QUERIES, drop_old_queries
 from embedding_assets.storage.parquet import ParquetTable
 from embedding_assets.storage.slices import Slice, Slices
 from embedding_assets.watch import Watch
+from embedding_assets.workspace import Workspace
 
 
 @quality_asset(DRIFT_SCHEMA)
@@ -78,13 +80,7 @@ def model_performance_not_worse(
     opened = workspace.open()
     rows = newest_days(model_performance.read().to_pylist())
     worse = [row for row in rows if row["current"] and row["verdict"] == "worse"]
-    for row in worse:
-        opened.alert(performance_alert(row))
-    return dg.AssetCheckResult(
-        passed=not worse,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"newest": _standings(rows)},
-    )
+    return _warning(opened, map(performance_alert, worse), {"newest": _standings(rows)})
 
 
 @dg.asset_check(asset=embedding_drift)
@@ -96,12 +92,24 @@ def embedding_drift_stable(
     opened = workspace.open()
     rows = newest(embedding_drift)
     moved = [row for row in rows if row["verdict"] == "drift"]
-    for row in moved:
-        opened.alert(drift_alert(row))
+    shown = {"verdicts": _verdicts(rows), "proposals": _proposals(rows)}
+    return _warning(opened, map(drift_alert, moved), shown)
+
+
+def _warning(
+    workspace: Workspace, alerts: Iterable[Alert], metadata: Mapping[str, Any]
+) -> dg.AssetCheckResult:
+    """Tell of what was found. The result names the ways by which all of it is known, so that
+    `checks_failed` tells by the others."""
+    found = list(alerts)
+    made = [workspace.alert(alert) for alert in found]
+    known = [{each.way for each in ways if each.is_known} for ways in made]
+    told = sorted(set.intersection(*known)) if known else []
     return dg.AssetCheckResult(
-        passed=not moved,
+        passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"verdicts": _verdicts(rows), "proposals": _proposals(rows)},
+        description="\n".join(alert.text for alert in found) or None,
+        metadata={**metadata, **({TOLD_BY: told} if found else {})},
     )
 
 
@@ -130,7 +138,7 @@ def performance_alert(row: Mapping[str, Any]) -> Alert:
     )
     names = ("domain", "measure", "model", "trials", "observed", "expected", "p_value", "proposal")
     facts = {name: row[name] for name in names} | {"day": str(row["day"])}
-    title = f"{row['model']} does worse: {row['measure']}"
+    title = f"{row['model']} does worse: {row['measure']} on {row['day']}"
     return Alert("model_performance", title, text, facts, "warning")
 
 

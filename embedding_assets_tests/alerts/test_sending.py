@@ -209,7 +209,14 @@ def test_one_refused_address_is_told_of_and_the_others_get_it_once(box, tmp_path
     [found] = [each for each in send(ALERT, mailing(box), tmp_path) if each.way == "email"]
     assert (found.state, found.reason) == ("delivered", "127.0.0.1 refused a@x.org")
     assert "alert_not_to_all" in capsys.readouterr().out
-    assert states(ALERT, mailing(box), tmp_path)["email"] == "held back"
+    assert states(ALERT, mailing(box), tmp_path)["email"] == "told before"
+    assert len(box.messages) == 1
+
+
+@pytest.mark.parametrize("farewell", ["421 timeout", "500 what", "hang"])
+def test_a_mail_that_was_taken_is_delivered_however_the_server_parts(box, farewell):
+    box.answers["QUIT"] = [farewell, farewell]
+    assert states(ALERT, mailing(box, timeout_seconds=1))["email"] == "delivered"
     assert len(box.messages) == 1
 
 
@@ -266,7 +273,7 @@ def test_a_url_with_a_password_is_refused_and_not_shown(capsys):
 def test_a_thing_that_flaps_is_told_once_and_logged_each_time(hook, tmp_path, capsys):
     settings = posting(hook)
     made = [states(ALERT, settings, tmp_path)["webhook"] for _ in range(5)]
-    assert made == ["delivered", *["held back"] * 4]
+    assert made == ["delivered", *["told before"] * 4]
     assert len(hook.received) == 1
     assert capsys.readouterr().out.count("The disk is full.") == 5
 
@@ -275,6 +282,30 @@ def test_an_alert_that_reached_nobody_is_not_taken_as_told(hook, tmp_path):
     hook.statuses = [404]
     assert states(ALERT, posting(hook), tmp_path)["webhook"] == "failed"
     assert states(ALERT, posting(hook), tmp_path)["webhook"] == "delivered"
+
+
+def test_what_one_way_did_not_deliver_is_sent_by_that_way_alone(box, hook, tmp_path):
+    box.answers["MAIL"] = ["451 later", "451 later"]
+    settings = mailing(box, webhook_url=SecretStr(hook.url))
+    made = [states(ALERT, settings, tmp_path) for _ in range(3)]
+    assert [each["webhook"] for each in made] == ["delivered", "told before", "told before"]
+    assert [each["email"] for each in made] == ["failed", "delivered", "told before"]
+    assert len(box.messages) == len(hook.received) == 1
+
+
+def test_a_way_that_never_works_does_not_use_up_the_tries_of_the_other(hook, tmp_path):
+    settings = posting(hook, most_an_hour=3, smtp_host="127.0.0.1", smtp_port=9,
+                       email_to=("a@x.org",))  # fmt: skip
+    for _ in range(4):
+        made = states(ALERT, settings, tmp_path)
+    assert made["email"] == "held back"
+    assert states(Alert("x", "another thing", ""), settings, tmp_path)["webhook"] == "delivered"
+
+
+def test_only_the_ways_that_are_asked_for_are_tried(box, hook):
+    made = send(ALERT, mailing(box, webhook_url=SecretStr(hook.url)), only=["email"])
+    assert [each.way for each in made] == ["log", "email"]
+    assert len(box.messages) == 1 and not hook.received
 
 
 def test_the_next_one_says_how_many_were_held_back(hook, tmp_path, monkeypatch):
@@ -301,7 +332,10 @@ def test_a_webhook_that_acts_and_does_not_answer_acts_no_more_than_the_most_in_a
 
 
 def test_a_damaged_memory_is_begun_anew(hook, tmp_path):
-    for content in ("{", "[]", '{"told": {"a": 1}, "sent": []}', '{"told": {}, "sent": ["x"]}'):
+    of_webhook = ('{"told": {"a": 1}, "sent": []}', '{"told": {}, "sent": ["x"]}')
+    older = ('{"told": {"a": {"at": 1, "held": 0, "seen": 1}}, "sent": [1]}', *of_webhook)
+    damaged = ("{", "[]", *(f'{{"webhook": {each}}}' for each in of_webhook))
+    for content in (*damaged, *older):
         (tmp_path / "alerts.json").write_text(content)
         assert states(ALERT, posting(hook), tmp_path)["webhook"] == "delivered"
 

@@ -8,8 +8,8 @@ DAY = 86_400
 def look(standing, wrong, now, after=0):
     """Another look, and what is told of it."""
     found = Standing.from_json(standing.to_json()).at(wrong, now)
-    due = found.due(now, after)
-    return found.telling(due, now), due
+    due = found.due("email", now, after)
+    return found.telling(due, ["email"], now), due
 
 
 def test_a_thing_is_told_when_it_begins_and_again_each_day():
@@ -41,3 +41,19 @@ def test_a_thing_may_be_wrong_for_a_while_before_it_is_told():
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"a": 1}', '{"a": {"since": "x"}}'])
 def test_a_cursor_of_another_kind_is_begun_anew(text):
     assert Standing.from_json(text) == Standing()
+
+
+def test_what_one_way_did_not_tell_is_due_by_that_way_alone():
+    standing = Standing().at({"a"}, 1_000).telling({"a"}, ["webhook"], 1_000)
+    kept = Standing.from_json(standing.to_json())
+    assert kept.due("webhook", 1_060) == set() and kept.due("email", 1_060) == {"a"}
+    told = kept.telling({"a"}, ["email"], 1_060)
+    assert told.due("webhook", 1_000 + DAY) == {"a"}
+    assert told.due("email", 1_000 + DAY) == set()
+
+
+def test_what_an_older_version_told_is_told_by_every_way():
+    kept = Standing.from_json(
+        '{"a": {"since": 900, "told": 1000}, "b": {"since": 9, "told": null}}'
+    )
+    assert [kept.due(way, 1_060) for way in ("log", "webhook", "email")] == [{"b"}] * 3

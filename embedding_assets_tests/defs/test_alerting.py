@@ -13,7 +13,7 @@ from embedding_assets.defs import alerting, resources
 from embedding_assets.defs.policy import DAILY
 from embedding_assets.defs.resources import WorkspaceResource
 from embedding_assets.workspace import Workspace
-from embedding_assets_tests.alerts.inboxes import webhook_server
+from embedding_assets_tests.alerts.inboxes import mail_server, webhook_server
 from embedding_assets_tests.defs.test_automation import orders, settle
 from embedding_assets_tests.integration.workplace import write_records
 
@@ -70,16 +70,18 @@ class Watch:
         return found.skip_reason.skip_message
 
 
-def failed_run(instance, tags=None):
-    @dg.op
-    def breaks():
-        raise ValueError("the disk is on fire")
+@dg.op
+def breaks():
+    raise ValueError("the disk is on fire")
 
-    @dg.job
-    def doomed():
-        breaks()
 
-    result = doomed.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+@dg.job
+def doomed():
+    breaks()
+
+
+def failed_run(instance, tags=None, job=doomed):
+    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
     return dg.build_run_status_sensor_context(
         sensor_name="run_failed",
         dagster_instance=instance,
@@ -92,7 +94,7 @@ def test_a_failed_run_is_told_with_its_cause(hook, instance):
     alerting.run_failed(failed_run(instance))
     [alert] = hook.received
     assert (alert["kind"], alert["severity"]) == ("run_failed", "error")
-    assert alert["title"] == "A run of doomed failed"
+    assert alert["title"] == "A run of doomed failed: breaks"
     assert alert["facts"]["job"] == "doomed" and alert["facts"]["steps"] == ["breaks"]
     assert alert["text"].splitlines()[-1] == "ValueError: the disk is on fire"
 
@@ -113,6 +115,36 @@ def test_runs_of_one_job_that_fail_again_and_again_are_told_once(hook, instance)
     for _ in range(4):
         alerting.run_failed(failed_run(instance))
     assert len(hook.received) == 1
+
+
+def chosen(*names):
+    """The job of a run that somebody starts by choosing these assets, which fail."""
+
+    def broken(name):
+        @dg.asset(name=name)
+        def asset():
+            raise ValueError(name)
+
+        return asset
+
+    definitions = dg.Definitions(assets=[broken(name) for name in names])
+    return definitions.resolve_implicit_global_asset_job_def()
+
+
+def test_the_failure_of_one_asset_does_not_hide_that_of_another(hook, instance):
+    for names in (["vectors"], ["texts"], ["vectors"]):
+        alerting.run_failed(failed_run(instance, job=chosen(*names)))
+    assert [alert["title"] for alert in hook.received] == [
+        "A run of assets failed: vectors", "A run of assets failed: texts",
+    ]  # fmt: skip
+
+
+def test_the_title_of_a_failed_run_of_many_assets_has_an_end(hook, instance):
+    names = [f"asset_of_a_long_name_{number:02}" for number in range(20)]
+    alerting.run_failed(failed_run(instance, job=chosen(*names)))
+    [alert] = hook.received
+    assert alert["title"].startswith("A run of assets failed: asset_of_a_long_name_00, ")
+    assert len(alert["title"]) == 200 and alert["title"][-1] == "…"
 
 
 @pytest.fixture
@@ -218,6 +250,48 @@ def test_what_reached_nobody_is_told_at_the_next_look(hook, checked, instance):
     watch.look()
     watch.look()
     assert [each["kind"] for each in hook.received] == ["check_failed"]
+
+
+@pytest.fixture
+def box(hook, monkeypatch):
+    """A mail server, beside the webhook."""
+    monkeypatch.setattr("embedding_assets.alerts.sending._PAUSE_SECONDS", 0.0)
+    with mail_server() as made:
+        mail = {"HOST": "127.0.0.1", "PORT": str(made.port), "SECURITY": "none"}
+        for name, value in mail.items():
+            monkeypatch.setenv(f"EMBEDDING_ASSETS_ALERTS__SMTP_{name}", value)
+        monkeypatch.setenv("EMBEDDING_ASSETS_ALERTS__EMAIL_TO", '["a@x.org"]')
+        yield made
+
+
+def test_what_one_way_did_not_tell_is_told_by_that_way_at_the_next_look(
+    hook, box, checked, instance, clock
+):
+    box.answers["MAIL"] = ["451 later", "451 later"]
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    checked.passes["gate"] = False
+    checked.run()
+    watch.look()
+    assert (len(hook.received), len(box.messages)) == (1, 0)
+    for _ in range(3):
+        clock.hours(2)
+        watch.look()
+    assert (len(hook.received), len(box.messages)) == (1, 1)
+    clock.hours(24)
+    watch.look()
+    assert [each["kind"] for each in hook.received] == ["check_failed"]  # told within the hour
+    assert len(box.messages) == 1
+
+
+def test_a_way_that_never_works_keeps_no_news_from_the_other(hook, box, checked, instance):
+    box.answers["MAIL"] = ["550 no"] * 9
+    watch = Watch(alerting.checks_failed, instance, checked.definitions)
+    checked.passes.update(gate=False, drift=False)
+    checked.run()
+    watch.look()
+    watch.look()
+    assert [each["kind"] for each in hook.received] == ["check_failed", "check_warned"]
+    assert len(box.answers["MAIL"]) == 7, "one try at each look"
 
 
 def test_a_check_that_warns_is_told_as_a_warning(hook, checked, instance):

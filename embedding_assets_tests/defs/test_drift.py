@@ -5,7 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from embedding_assets.alerts import Delivery
 from embedding_assets.definitions import defs
+from embedding_assets.defs import alerting
 from embedding_assets.defs.drift import (
     drift_alert,
     model_performance_not_worse,
@@ -17,10 +19,16 @@ from embedding_assets.quality.live import LIVE_SCHEMA
 from embedding_assets.search.query_log import QUERIES, Asked, QueryLog
 from embedding_assets.storage.slices import digest_of, table_slice
 from embedding_assets.workspace import Workspace
+from embedding_assets_tests.defs.test_alerting import Watch, clock, hook  # noqa: F401
 
 JOB = dg.Definitions(
     assets=defs.assets, asset_checks=defs.asset_checks, jobs=[drift_job], resources=defs.resources
 ).resolve_job_def("drift")
+WORSE = {
+    "domain": "search", "measure": "empty results", "day": date(2026, 3, 30), "trials": 100,
+    "observed": 0.2, "expected": 0.02, "p_value": 0.001, "verdict": "worse", "reason": None,
+    "proposal": "go back",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -87,15 +95,66 @@ def test_drift_warns_tells_and_proposes_once_more_with_a_picture(inside, instanc
     assert "data:image/png;base64" in metadata["picture"].value
 
 
+def test_what_the_night_could_not_tell_is_told_at_a_later_look(
+    hook, inside, instance  # noqa: F811
+):  # fmt: skip
+    workspace = configured_workspace()
+    workspace.switch_model()
+    ask(workspace, 20, topic=0)
+    ask(workspace, 1, topic=3)
+    hook.statuses = [404]
+    JOB.execute_in_process(instance=instance)
+    assert hook.received == []
+    watch = Watch(alerting.checks_failed, instance)
+    for _ in range(2):
+        assert watch.look() == "Wrong: embedding_drift:embedding_drift_stable"
+    [alert] = hook.received
+    assert alert["kind"] == "check_warned" and "`embedding-assets drift` shows" in alert["text"]
+
+
+def test_what_the_night_has_told_is_told_once(hook, inside, instance, clock):  # noqa: F811
+    workspace = configured_workspace()
+    workspace.switch_model()
+    ask(workspace, 20, topic=0)
+    ask(workspace, 1, topic=3)
+    watch = Watch(alerting.checks_failed, instance)
+    for _ in range(2):  # the second time shortly after: it is known
+        JOB.execute_in_process(instance=instance)
+        assert watch.look() == "Wrong: embedding_drift:embedding_drift_stable"
+    clock.hours(25)
+    watch.look()
+    assert [alert["kind"] for alert in hook.received] == ["drift"]
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ([("delivered", "failed")], ["log", "webhook"]),
+        ([("told before", "delivered"), ("held back", "delivered")], ["email", "log"]),
+    ],
+)
+def test_the_check_names_the_ways_by_which_all_of_it_is_known(inside, monkeypatch, states, told):
+    table = configured_workspace().table("model_performance")
+    rows = [WORSE | {"model": f"m{number}", "current": True} for number in range(len(states))]
+    table.write(table_slice(pa.Table.from_pylist(rows, LIVE_SCHEMA), digest_of(states)))
+    made = iter(
+        tuple(map(Delivery, ("log", "webhook", "email"), ("delivered", *each))) for each in states
+    )
+    monkeypatch.setattr(Workspace, "alert", lambda *_: next(made))
+    found = model_performance_not_worse(table, WorkspaceResource())
+    assert found.metadata["told_by"].value == told
+    assert "20.00% of 100" in found.description
+
+
+def test_each_bad_day_is_news_of_its_own():
+    days = [WORSE | {"model": "m v1", "day": date(2026, 3, day)} for day in (29, 30)]
+    assert len({performance_alert(row).key for row in days}) == 2
+
+
 def test_only_current_rows_of_live_models_are_told(inside, alerts):
     table = configured_workspace().table("model_performance")
-    row = {
-        "domain": "search", "measure": "empty results", "day": date(2026, 3, 30), "trials": 100,
-        "observed": 0.2, "expected": 0.02, "p_value": 0.001, "verdict": "worse", "reason": None,
-        "proposal": "go back",
-    }  # fmt: skip
     for models in (["gone"], ["gone", "live"]):
-        rows = [row | {"model": model, "current": model == "live"} for model in models]
+        rows = [WORSE | {"model": model, "current": model == "live"} for model in models]
         table.write(table_slice(pa.Table.from_pylist(rows, LIVE_SCHEMA), digest_of(models)))
         found = model_performance_not_worse(table, WorkspaceResource())
         assert found.passed == ("live" not in models)
