@@ -300,7 +300,9 @@ class AlertSettings(Group):
     quiet_minutes: float = Field(
         60.0, ge=0, description="The same thing is told once in this time (min)."
     )
-    most_an_hour: int = Field(20, ge=1, description="Most alerts that go out in an hour by each way.")
+    most_an_hour: int = Field(
+        20, ge=1, description="Most alerts that go out in an hour by each way."
+    )
     stale_hours: float = Field(
         36.0, gt=1, description="Time after which an asset that is made nightly is too old (h)."
     )
