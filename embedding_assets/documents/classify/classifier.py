@@ -40,7 +40,6 @@ _FORMAT = "1"
 ABSTAIN = 0.05
 LABELS, DESCRIPTIONS = "labels", "descriptions"
 _FILES = "classifier"
-_MOST_UNJUDGED = 0.5
 
 Embed = Callable[[Sequence[str]], Vectors]
 
@@ -277,8 +276,8 @@ def _by_names(
 
 
 def _blind_threshold(categories: int) -> float:
-    """Where no text tells: twice what chance gives, half at the most."""
-    return min(_MOST_UNJUDGED, 2.0 / categories)
+    """Where no text tells: the geometric mean of chance and certainty."""
+    return float(categories**-0.5)
 
 
 def _with_descriptions(labelled: LabelledTexts) -> LabelledTexts:

@@ -146,7 +146,7 @@ def test_a_category_with_one_example_is_learnt_and_not_judged():
 def test_one_example_of_each_is_enough_to_begin_and_is_not_judged():
     classifier = fit({"food": 1, "law": 1, "sport": 1})
     assert classifier.evaluation == {}
-    assert classifier.threshold == 0.5
+    assert classifier.threshold == pytest.approx(3**-0.5)
     texts = [sentences(category, 1)[0] for category in WORDS]
     assert [each.best for each in classifier.classify(texts, embed(texts))] == [*WORDS]
 
@@ -160,17 +160,22 @@ def test_a_described_category_without_examples_is_learnt_from_its_description():
 
 def test_texts_of_one_category_alone_tell_nothing_apart():
     classifier = fit({"food": 20}, [Category(name, words) for name, words in WORDS.items()])
-    assert (classifier.way, classifier.evaluation, classifier.threshold) == (
-        "descriptions",
-        {},
-        0.5,
-    )
+    assert (classifier.way, classifier.evaluation) == ("descriptions", {})
     assert accuracy(classifier) > 0.8
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_by_descriptions_a_text_between_two_categories_gets_none(count):
+    described = [Category(name, words) for name, words in [*WORDS.items()][:count]]
+    classifier = DocumentClassifier.fit(LabelledTexts.from_rows([], described), embed, "model")
+    texts = [f"{WORDS['food']} {WORDS['law']}", *(each.description for each in described)]
+    found = classifier.classify(texts, embed(texts))
+    assert [each.category for each in found] == [None, *(each.name for each in described)]
 
 
 def test_nothing_is_judged_unless_two_categories_have_two_texts():
     classifier = fit({"food": 20, "law": 1}, [Category("sport", WORDS["sport"])])
-    assert (classifier.way, classifier.evaluation, classifier.threshold) == ("labels", {}, 0.5)
+    assert (classifier.way, classifier.evaluation) == ("labels", {})
     assert "accuracy" not in classifier.figures()
 
 
