@@ -53,7 +53,7 @@ ui: $(INSTALLED) ## Open Dagster and MLflow on local ports
 	@$(PYTHON) -m embedding_assets.ui
 
 test: $(TESTABLE) ## Run every test
-	@$(PYTHON) -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(TESTABLE) ## Check style, format and types
 	@$(PYTHON) -m ruff check .

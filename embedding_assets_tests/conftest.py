@@ -13,6 +13,21 @@ from embedding_assets.settings import PREFIX
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
 
+LONGEST = tuple(
+    f"{name}.py::"
+    for name in (
+        "integration/test_make", "integration/test_real_data", "defs/test_automation",
+        "forget/test_accounts", "integration/test_limits", "defs/test_documents",
+    )
+)  # fmt: skip
+"""Files that take minutes: begun first, so that no process waits for another's at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONGEST)}
+    last = len(LONGEST)
+    items.sort(key=lambda item: min((place[n] for n in LONGEST if n in item.nodeid), default=last))
+
 
 @pytest.fixture(autouse=True)
 def own_logs():

@@ -117,9 +117,7 @@ def test_a_demo_over_some_of_the_app_files_names_the_others(graph):
 
 def test_a_demo_over_the_input_of_an_earlier_day_runs_too(graph):
     generate(graph.source / "records.parquet", "--records", 60, "--days", 3, "--end", "2026-03-04")
-    summary = demo(graph)
-    assert "2026-03-02 to 2026-03-04" in summary
-    assert vectors(demo(graph))[0] == 0
+    assert "2026-03-02 to 2026-03-04" in demo(graph)
 
 
 @pytest.fixture
