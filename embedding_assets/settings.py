@@ -103,7 +103,8 @@ class ClassificationSettings(Group):
         0.05,
         ge=0,
         lt=1,
-        description="Share of texts, the least probable ones, that get no category.",
+        description="Share of texts, the least probable ones, that get no category; without labels "
+        "the number of categories decides.",
     )
     max_texts: int = Field(
         20_000, ge=2, description="Labelled texts that are learnt from at most; rare ones are kept."

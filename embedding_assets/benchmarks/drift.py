@@ -27,7 +27,7 @@ _MODEL = "all-MiniLM-L6-v2"
 _LEVEL = 0.05
 _PERMUTATIONS = 199
 """Enough for a level of 0.05; the product's own number takes five times as long."""
-_FIRST, _DAYS, _WINDOW, _MOST = date(2026, 1, 1), 97, 7, 1_000
+_FIRST, _DAYS, _WINDOW, _MOST = date(2026, 1, 1), 97, 7, 5_000
 _USUAL, _OTHER = ("cranfield", "cisi"), "med"
 
 
@@ -167,21 +167,25 @@ def _recurring(
     drawn = chance.random(texts.intent.max() + 1)[texts.intent[bank]]
     lasts = np.ceil(60 * (drawn if by_topic else chance.random(len(began))) ** 4)
     day = np.arange(_DAYS)[:, None]
-    return _searched(texts, chance, bank, (began <= day) & (day < began + lasts), by_query=by_query)
+    seen = (began <= day) & (day < began + lasts)
+    return _searched(texts.asked, chance, bank, seen, by_query=by_query)
 
 
 def _steady(texts: Texts, chance: np.random.Generator, *, whole: bool = False) -> Judged:
-    """Searches of 90 days and of 7 more by 6,000 questions, each of which comes at a rate of its
-    own, from daily to once in years; that of some intents is higher. whole: compare all 90 days
-    with the 7."""
-    bank = chance.integers(len(texts.asked), size=6_000)
-    usual = np.linspace(-0.5, 0.5, texts.intent.max() + 1)[texts.intent[bank]]
-    rate = 10 ** (-2.2 + usual + chance.normal(0, 0.5, len(bank)))
-    return _searched(texts, chance, bank, chance.poisson(rate, (_DAYS, len(bank))) > 0, whole=whole)
+    """Searches of 90 days and of 7 more by 6,000 queries, each of which comes at a rate of its own,
+    from daily to once in years: questions more often than titles and abstracts, of which a third
+    are. whole: compare all 90 days with the 7."""
+    known = np.concatenate([texts.asked, texts.usual])
+    is_rare = chance.random(6_000) < 1 / 3
+    asked = chance.integers(len(texts.asked), size=len(is_rare))
+    rare = len(texts.asked) + chance.integers(len(texts.usual), size=len(is_rare))
+    rate = 10 ** (-2.0 - is_rare + chance.normal(0, 0.5, len(is_rare)))
+    seen = chance.poisson(rate, (_DAYS, len(is_rare))) > 0
+    return _searched(known, chance, np.where(is_rare, rare, asked), seen, whole=whole)
 
 
 def _searched(
-    texts: Texts,
+    vectors: Vectors,
     chance: np.random.Generator,
     bank: np.ndarray[tuple[int], np.dtype[np.int64]],
     asked: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
@@ -189,7 +193,8 @@ def _searched(
     by_query: bool = True,
     whole: bool = False,
 ) -> Judged:
-    """As searches are looked at: asked says on which days each question of the bank was."""
+    """As searches are looked at: asked says on which days each query was, bank which of the vectors
+    it has."""
     days = [_FIRST + timedelta(days=number) for number in range(_DAYS)]
     before, window = days[:-_WINDOW], days[-_WINDOW:]
     earlier = Blocks.window(before) if whole else Blocks.before(before, window)
@@ -205,7 +210,7 @@ def _searched(
     limit = common_limit(_MOST, *(hashes[rows] for _, rows in samples))
     kept = [(names[hashes[rows] <= limit], rows[hashes[rows] <= limit]) for names, rows in samples]
     drift = measure_drift(
-        *(Sample([*map(str, names)], texts.asked[bank[rows]]) for names, rows in kept),
+        *(Sample([*map(str, names)], vectors[bank[rows]]) for names, rows in kept),
         permutations=_PERMUTATIONS,
     )
     return drift.p_value or 0.0, drift.effect or 0.0
@@ -247,11 +252,11 @@ CASES = (
     Case("accounts on both sides", False, 120, partial(_accounts, sides=2)),
     Case("accounts on one side", False, 120, partial(_accounts, sides=1)),
     Case("the same, texts taken alone", False, 120, partial(_accounts, sides=1, by_unit=False)),
-    Case("questions that come again", False, 1000, _recurring),
-    Case("the same, some intents for longer", False, 1000, partial(_recurring, by_topic=True)),
-    Case("the same, each day taken alone", False, 1000, partial(_recurring, by_query=False)),
-    Case("questions at steady rates", False, 1000, _steady),
-    Case("the same, 90 days against 7", False, 1000, partial(_steady, whole=True)),
+    Case("questions that come again", False, 150, _recurring),
+    Case("the same, some intents for longer", False, 200, partial(_recurring, by_topic=True)),
+    Case("the same, each day taken alone", False, 700, partial(_recurring, by_query=False)),
+    Case("searches at steady rates", False, 480, _steady),
+    Case("the same, 90 days against 7", False, 2600, partial(_steady, whole=True)),
     Case("scores", False, 500, partial(_scores, size=500, moved=0)),
 )
 """Draws with drift first."""
