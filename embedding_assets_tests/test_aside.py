@@ -1,14 +1,18 @@
 import os
 import pickle
+import select
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from embedding_assets.aside import AsideError, aside
 from embedding_assets.errors import InputNotFoundError, ModelPrecisionError, NotEnoughMemoryError
 from embedding_assets_tests.storage import processes
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +39,9 @@ def die(number):
 
 def outlive(pipe):
     with open(pipe, "wb", buffering=0) as told:
+        told.write(b"at work")
         time.sleep(60)
-        told.write(b"still at work")
+        told.write(b" and still")
 
 
 def test_work_is_done_in_another_process():
@@ -66,15 +71,21 @@ def test_a_process_ended_by_the_system_wanted_memory():
 def test_work_ends_with_a_caller_that_is_killed(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
+    told = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     caller = processes.start(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from embedding_assets.aside import aside\n"
         "from embedding_assets_tests.test_aside import outlive\n"
         f"aside(outlive, {str(pipe)!r})"
     )
-    with pipe.open("rb") as told:
-        caller.kill()
-        caller.communicate()
-        assert told.read() == b""
+    while not select.select([told], [], [], 0.1)[0]:
+        assert caller.poll() is None
+    os.set_blocking(told, True)
+    assert os.read(told, 99) == b"at work"
+    caller.kill()
+    caller.communicate()
+    assert os.read(told, 99) == b""
+    os.close(told)
 
 
 def test_files_in_the_current_folder_are_not_taken_for_libraries(tmp_path, monkeypatch):
